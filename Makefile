@@ -1,0 +1,61 @@
+# Every target works on a fresh machine: the first one that needs it makes .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?= 5000
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## What can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e '.[run,offline,dev]'
+	@touch $@
+
+.PHONY: install
+install: $(STAMP) ## Make .venv and install the project into it
+
+.PHONY: run
+run: $(STAMP) ## One search on the default budget: task=imdb search=meta (a few minutes on two cores)
+	$(BIN)/python -m src.main task=imdb search=meta
+
+.PHONY: test
+test: $(STAMP) ## The test suite
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## Style, formatting, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: ui
+ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
+	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
+
+.PHONY: bench-sampler
+bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)
+	$(BIN)/python benchmarks/sampler.py
+
+.PHONY: bench-trainer
+bench-trainer: $(STAMP) ## The trainer against transformers.Trainer and a plain timm loop
+	$(BIN)/python benchmarks/trainer.py
+
+.PHONY: bench-history
+bench-history: $(STAMP) ## How reading a history grows with its size
+	$(BIN)/python benchmarks/history_scale.py
+
+.PHONY: clean
+clean: ## Remove .venv and caches; outputs/ and mlruns/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,56 @@
+"""The nouns that every room speaks: task, trial, budget, events, errors, seeds.
+
+May import the standard library and numpy, nothing else.
+"""
+
+from foretune.core.budget import Budget, format_duration, parse_duration
+from foretune.core.errors import (
+    ConfigError,
+    DataError,
+    ForetuneError,
+    HistoryError,
+    ModelError,
+    TrialFailed,
+    unknown_name,
+)
+from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.seeding import derive_seed
+from foretune.core.task import TaskInfo, TaskKind
+from foretune.core.trial import (
+    EpochReport,
+    Objective,
+    OnEpoch,
+    ParamValue,
+    Resources,
+    Status,
+    TrialResult,
+    TrialSpec,
+)
+
+__all__ = [
+    "Budget",
+    "ConfigError",
+    "DataError",
+    "EpochReport",
+    "ForetuneError",
+    "HistoryError",
+    "ModelError",
+    "NullObserver",
+    "Objective",
+    "Observer",
+    "OnEpoch",
+    "ParamValue",
+    "Resources",
+    "SearchPlan",
+    "SearchSummary",
+    "Status",
+    "TaskInfo",
+    "TaskKind",
+    "TrialFailed",
+    "TrialResult",
+    "TrialSpec",
+    "derive_seed",
+    "format_duration",
+    "parse_duration",
+    "unknown_name",
+]

@@ -1,0 +1,102 @@
+"""What a search tells those who watch it: the console, the tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from foretune.core.budget import Budget
+from foretune.core.task import TaskInfo
+from foretune.core.trial import EpochReport, ParamValue, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search is about to do.
+
+    Attributes:
+        study: The study's name.
+        search: The exact search method, with its variant and version (``tpe (optuna 5.0.0)``).
+        task: The task.
+        models: The models in the space.
+        budget: The limit.
+        n_done: Trials that the study already holds (a resumed search).
+        seconds_done: Seconds that earlier runs of the study spent.
+        best: The score of the best trial so far, if the study holds one.
+        config: The resolved configuration, for the record.
+        notes: Lines for a person: which data was used, what history was read.
+        folder: The study's own folder: best model, plots.
+    """
+
+    study: str
+    search: str
+    task: TaskInfo
+    models: tuple[str, ...]
+    budget: Budget
+    n_done: int
+    seconds_done: float
+    best: float | None
+    config: Mapping[str, object]
+    notes: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics."""
+
+    n_trials: int
+    n_failed: int
+    seconds: float
+    interrupted: bool
+    best_number: int | None = None
+    best_score: float | None = None
+    best_params: Mapping[str, ParamValue] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    model_dir: Path | None = None
+    artifacts: tuple[Path, ...] = ()
+
+
+class Observer(Protocol):
+    """Watches one search. Calls come in the order of the methods; only from the parent process."""
+
+    def search_started(self, plan: SearchPlan) -> None:
+        """The search is about to run its first trial."""
+        ...
+
+    def trial_started(self, spec: TrialSpec, why: str) -> None:
+        """A trial starts; ``why`` says in a few words where its suggestion came from."""
+        ...
+
+    def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+        """An epoch of the running trial ended."""
+        ...
+
+    def trial_ended(self, result: TrialResult, is_best: bool) -> None:
+        """The trial ended, well or not."""
+        ...
+
+    def search_ended(self, summary: SearchSummary) -> None:
+        """The search ended; the best model is on disk and tested."""
+        ...
+
+
+class NullObserver:
+    """Watches nothing."""
+
+    def search_started(self, plan: SearchPlan) -> None:
+        """Ignore."""
+
+    def trial_started(self, spec: TrialSpec, why: str) -> None:
+        """Ignore."""
+
+    def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+        """Ignore."""
+
+    def trial_ended(self, result: TrialResult, is_best: bool) -> None:
+        """Ignore."""
+
+    def search_ended(self, summary: SearchSummary) -> None:
+        """Ignore."""

@@ -1,0 +1,99 @@
+"""One trial: what is asked of a trainer, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+ParamValue = str | int | float | bool | None
+OnEpoch = Callable[["EpochReport"], bool]
+"""Called after each epoch's validation; its answer says whether the trial should stop now."""
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What to train.
+
+    Attributes:
+        number: The trial's number in its study.
+        params: The point of the space, by parameter name; only active parameters.
+        seed: Seeds everything random in the trial.
+        save_to: Where to put the trained model if it is worth keeping; None: never save.
+        save_above: Keep the model only if its best score exceeds this (the incumbent's score).
+        deadline_s: Stop, as if ``on_epoch`` had said so, at the end of the first epoch that ends
+            this many seconds after the trial's start; None: no limit.
+    """
+
+    number: int
+    params: Mapping[str, ParamValue]
+    seed: int
+    save_to: Path | None = None
+    save_above: float = float("-inf")
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch's validation: ``epoch`` counts from 1, ``score`` is higher-is-better."""
+
+    epoch: int
+    score: float
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a trial used. Seconds are wall seconds; memory in MiB; utilisation in per cent."""
+
+    seconds: float = 0.0
+    examples_per_second: float = 0.0
+    peak_ram_mb: float = 0.0
+    peak_gpu_mb: float = 0.0
+    cpu_percent: float = 0.0
+    gpu_percent: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What came of a trial. A failed trial has a reason and no score.
+
+    Attributes:
+        spec: What was asked.
+        status: How it ended.
+        score: The best epoch's score, higher is better; None where no epoch was finished.
+        metrics: The best epoch's validation metrics (``eval_loss``, ``eval_accuracy``, ...).
+        epochs: Every finished epoch, in order: the learning curve.
+        resources: Time, memory and utilisation.
+        reason: Why it failed, was pruned or was interrupted; empty otherwise.
+        model_dir: Where its model was saved, if it was.
+    """
+
+    spec: TrialSpec
+    status: Status
+    score: float | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    epochs: tuple[EpochReport, ...] = ()
+    resources: Resources = Resources()
+    reason: str = ""
+    model_dir: Path | None = None
+
+
+class Objective(Protocol):
+    """The seam between a search and a trainer (or a table, or a surrogate)."""
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+        """Train ``spec``, call ``on_epoch`` after each epoch, and say what came of it."""
+        ...
