@@ -1,0 +1,279 @@
+"""How is a whole Optuna database read at once? Table by table, in pages along the primary key.
+
+This is the only file that knows Optuna's tables. They are no public interface, so it reads them
+only where the database says that it is of a revision whose columns were checked (`REVISIONS`).
+
+A page is one short query, so that a long read never keeps a writer waiting (a reader of an SQLite
+file in rollback-journal mode blocks writers for as long as its query runs). The trials are read
+first; later rows of trials that did not exist then are dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.trial import TrialState
+
+from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, StudyHead, Triple
+
+SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
+REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
+PAGE_ROWS = 200_000
+FEW = 1000  # so many studies can be named in one query
+NUMBER_STARTS = tuple("-0123456789IN")  # how a number begins in JSON: Infinity and NaN too
+
+
+class UnknownSchema(Exception):
+    """The tables are not of a revision that this file knows; ``revision`` None: none is named."""
+
+    def __init__(self, revision: str | None) -> None:
+        super().__init__(revision)
+        self.revision = revision
+
+
+class NoOptunaDatabase(Exception):
+    """The database holds no Optuna tables."""
+
+
+def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
+    """The studies of a database that ``keep`` says yes to.
+
+    Raises:
+        UnknownSchema: The revision is not in ``REVISIONS``.
+        NoOptunaDatabase: It is no Optuna database.
+        sqlalchemy.exc.SQLAlchemyError: The database cannot be read.
+    """
+    with engine.connect() as connection:
+        check_revision(connection)
+        return _Reader(connection, keep).tables()
+
+
+def check_revision(connection: sa.Connection) -> None:
+    """Pass if the tables are of a known revision.
+
+    Raises:
+        UnknownSchema: They are not.
+        NoOptunaDatabase: It is no Optuna database.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    if not {"version_info", "studies", "trials"} <= names:
+        raise NoOptunaDatabase
+    version = connection.execute(sa.select(_table("version_info", "schema_version").c[0])).scalar()
+    revision = None
+    if "alembic_version" in names:
+        revision = connection.execute(
+            sa.select(_table("alembic_version", "version_num").c[0])
+        ).scalar()
+    if version != SCHEMA_VERSION or revision not in REVISIONS:
+        raise UnknownSchema(revision)
+
+
+def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[str]]:
+    """Every study by its id, and what of them could not be read."""
+    studies = _table("studies", "study_id", "study_name")
+    directions = _table("study_directions", "study_id", "objective", "direction")
+    attrs = _table("study_user_attributes", "study_id", "key", "value_json")
+    notes: list[str] = []
+    ways: dict[int, list[tuple[int, str]]] = {}
+    for study, objective, way in connection.execute(
+        sa.select(directions.c[0], directions.c[1], sa.cast(directions.c[2], sa.String))
+    ):
+        ways.setdefault(study, []).append((objective, str(way)))
+    told: dict[int, dict[str, object]] = {}
+    for study, key, text in connection.execute(sa.select(*attrs.c)):
+        try:
+            told.setdefault(study, {})[str(key)] = json.loads(text)
+        except (TypeError, ValueError):
+            notes.append(f"study attribute {key!r} is not readable and was left out")
+    heads = {
+        study: StudyHead(
+            str(name), tuple(way for _, way in sorted(ways.get(study, []))), told.get(study, {})
+        )
+        for study, name in connection.execute(sa.select(*studies.c).order_by(studies.c[0]))
+    }
+    return heads, notes
+
+
+@dataclass
+class _Reader:
+    """Reads the tables of one connection; the trials first, since the others refer to them."""
+
+    connection: sa.Connection
+    keep: Keep
+
+    def tables(self) -> FlatTables:
+        heads, notes = read_heads(self.connection)
+        kept = [study for study, head in heads.items() if self.keep(head)]
+        few = 4 * len(kept) <= len(heads) and len(kept) <= FEW
+        self.only = kept if few else None
+        study_of = {study: index for index, study in enumerate(kept)}
+        study, number, state, seconds = self._trials(study_of)
+        keys, param = self._params()
+        value = np.full(study.size, np.nan)
+        row, _, told = self._numbers("trial_values", "trial_value_id", "objective", "value")
+        value[row] = told
+        value[state == TrialState.RUNNING.value] = np.nan
+        attr_names, attr = self._attrs()
+        return FlatTables(
+            heads=tuple(heads[k] for k in kept),
+            study=study,
+            number=number,
+            state=state,
+            value=value,
+            seconds=seconds,
+            keys=keys,
+            param=param,
+            point=self._numbers(
+                "trial_intermediate_values",
+                "trial_intermediate_value_id",
+                "step",
+                "intermediate_value",
+            ),
+            attr_names=attr_names,
+            attr=attr,
+            notes=tuple(notes),
+        )
+
+    def _pages(
+        self, table: sa.TableClause, columns: list[sa.ColumnElement], *where: sa.ColumnElement
+    ) -> Iterator[tuple[tuple, ...]]:
+        """Pages of ``columns``, transposed; the table's first column is its key."""
+        key, last = table.c[0], -(2**62)
+        query = sa.select(key, *columns).order_by(key).limit(PAGE_ROWS).where(*where)
+        if self.only is not None:
+            trials = _table("trials", "trial_id", "study_id")
+            if table.name == "trials":
+                query = query.where(table.c.study_id.in_(self.only))
+            else:
+                mine = sa.select(trials.c[0]).where(trials.c[1].in_(self.only))
+                query = query.where(table.c.trial_id.in_(mine))
+        while rows := self.connection.execute(query.where(key > last)).fetchall():
+            keys, *page = zip(*rows, strict=True)
+            yield tuple(page)
+            if len(rows) < PAGE_ROWS:
+                return
+            last = keys[-1]
+
+    def _rows(self, trial_ids: tuple) -> tuple[np.ndarray, np.ndarray]:
+        """(which of them are trials known here, their rows)."""
+        ids = np.array(trial_ids, np.int64)
+        place = np.searchsorted(self.trial_ids, ids)
+        place[place == self.trial_ids.size] = 0
+        known = self.trial_ids[place] == ids if self.trial_ids.size else np.zeros(ids.size, bool)
+        return known, self.row_of[place[known]]
+
+    def _trials(self, study_of: dict[int, int]) -> tuple[np.ndarray, ...]:
+        table = _table(
+            "trials",
+            "trial_id",
+            "study_id",
+            "number",
+            "state",
+            "datetime_start",
+            "datetime_complete",
+        )
+        pages = ColumnPages((np.int64, np.int32, np.int64, np.int8, np.float64))
+        c = table.c
+        state = _coded(c.state, {s.name: s.value for s in TrialState}, TrialState.FAIL.value)
+        columns = [c.trial_id, c.study_id, sa.func.coalesce(c.number, -1), state]
+        for ids, studies, numbers, states, starts, ends in self._pages(
+            table, [*columns, c.datetime_start, c.datetime_complete]
+        ):
+            index = np.array([study_of.get(study, -1) for study in studies], np.int32)
+            mine = index >= 0
+            parts = (np.array(ids), index, np.array(numbers), np.array(states))
+            pages.add(*(part[mine] for part in parts), _elapsed(starts, ends)[mine])
+        ids, study, number, state, seconds = pages.joined()
+        order = np.lexsort((number, study))
+        self.trial_ids = ids
+        self.row_of = np.empty(ids.size, np.int64)
+        self.row_of[order] = np.arange(ids.size)
+        return study[order], number[order], state[order], seconds[order]
+
+    def _params(self) -> tuple[tuple[ParamKey, ...], Triple]:
+        table = _table(
+            "trial_params", "param_id", "trial_id", "param_name", "param_value", "distribution_json"
+        )
+        codes: dict[tuple[str, str], int] = {}
+        pages = ColumnPages((np.int64, np.int32, np.float64))
+        for ids, names, values, jsons in self._pages(table, list(table.c)[1:]):
+            known, row = self._rows(ids)
+            pairs = zip(names, jsons, strict=True)
+            code = np.array([codes.setdefault(pair, len(codes)) for pair in pairs], np.int32)
+            pages.add(row, code[known], np.array(values, np.float64)[known])
+        parsed: dict[str, BaseDistribution | None] = {}
+        keys = []
+        for name, text in codes:
+            if text not in parsed:
+                parsed[text] = parse_distribution(text)
+            keys.append(ParamKey(str(name), parsed[text]))
+        return tuple(keys), pages.triple()
+
+    def _numbers(self, name: str, key: str, index: str, value: str) -> Triple:
+        """(row, index, value) of a table of values with types; only the first objective's."""
+        table = _table(name, key, "trial_id", index, value, f"{value}_type")
+        pages = ColumnPages((np.int64, np.int64, np.float64))
+        where = [table.c.objective == 0] if index == "objective" else []
+        c = table.c
+        special = _coded(c[4], {"FINITE": 0, "INF_POS": 1, "INF_NEG": 2}, 3)
+        meaning = np.array([0.0, math.inf, -math.inf, math.nan])
+        for ids, places, values, types in self._pages(table, [*list(c)[1:4], special], *where):
+            known, row = self._rows(ids)
+            kind = np.array(types, np.int8)
+            number = np.where(kind == 0, np.array(values, np.float64), meaning[kind])
+            pages.add(row, np.array(places, np.int64)[known], number[known])
+        return pages.triple()
+
+    def _attrs(self) -> tuple[tuple[str, ...], Triple]:
+        table = _table(
+            "trial_user_attributes", "trial_user_attribute_id", "trial_id", "key", "value_json"
+        )
+        codes: dict[str, int] = {}
+        pages = ColumnPages((np.int64, np.int32, np.float64))
+        numeric = sa.func.substr(table.c.value_json, 1, 1).in_(NUMBER_STARTS)
+        for ids, names, texts in self._pages(table, list(table.c)[1:], numeric):
+            known, row = self._rows(ids)
+            code = np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
+            pages.add(row, code[known], np.array([_number(t) for t in texts])[known])
+        return tuple(str(name) for name in codes), pages.triple()
+
+
+def parse_distribution(text: str) -> BaseDistribution | None:
+    """The distribution that ``text`` says in JSON; None where it says none."""
+    try:
+        distribution = json_to_distribution(text)
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
+        return None
+    bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
+    return distribution if all(math.isfinite(b) for b in bounds) else None
+
+
+def _table(name: str, *columns: str) -> sa.TableClause:
+    return sa.table(name, *(sa.column(column) for column in columns))
+
+
+def _coded(column: sa.ColumnElement, codes: dict[str, int], other: int) -> sa.ColumnElement:
+    """An enumeration's names as numbers; the cast serves PostgreSQL's own enumeration types."""
+    text = sa.cast(column, sa.String)
+    whens = [(text == name, sa.literal_column(str(code))) for name, code in codes.items()]
+    return sa.case(*whens, else_=sa.literal_column(str(other)))
+
+
+def _elapsed(starts: tuple, ends: tuple) -> np.ndarray:
+    """Seconds between two columns of moments (text or datetime, None where unknown)."""
+    moments = [np.array(column, "datetime64[us]") for column in (starts, ends)]
+    seconds = (moments[1] - moments[0]).astype(np.float64) / 1e6
+    return np.where(np.isnat(moments[0]) | np.isnat(moments[1]), np.nan, seconds)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
