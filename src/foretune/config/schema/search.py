@@ -1,0 +1,129 @@
+"""How to search: method, budget, pruning, and the settings of each method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from foretune.core import Budget, parse_duration, unknown_name
+
+METHODS = ("meta", "grid", "random", "bayes")
+ALGORITHMS = ("tpe", "gp")
+PRUNERS = ("none", "median", "hyperband", "percentile", "successive_halving")
+
+
+@dataclass
+class GridConfig:
+    """The grid.
+
+    Attributes:
+        points: At most this many values of each number, both ends of its range among them; null:
+            every value, which only lists and whole numbers have.
+    """
+
+    points: int | None = 3
+
+
+@dataclass
+class BayesConfig:
+    """Bayesian optimisation: ``tpe`` or ``gp``, both Optuna's own."""
+
+    algorithm: str = "tpe"
+
+
+@dataclass
+class MetaConfig:
+    """MetaSampler's settings; see `foretune.MetaSampler` for what each does.
+
+    Attributes:
+        history: Storage URLs and exported parquet files to learn from; empty: the storage that the
+            search itself is written to.
+        include_same_data: Whether studies on this very data (by fingerprint) may be learned from.
+        include_stand_ins: Whether studies on packaged stand-in data may be learned from where the
+            task is a real one.
+        meta_lr: Learning rate of the meta-training.
+        meta_iterations: Steps of the meta-training.
+        support_size: Observations that the meta-model is trained to predict from.
+        selection_threshold: Predicted scores closer than this count as equal.
+        cache_dir: Where trained meta-models are kept; null: the user's cache folder.
+    """
+
+    history: list[str] = field(default_factory=list)
+    include_same_data: bool = False
+    include_stand_ins: bool = False
+    meta_lr: float = 1e-3
+    meta_iterations: int = 1000
+    support_size: int = 32
+    selection_threshold: float = 0.01
+    cache_dir: str | None = None
+
+
+@dataclass
+class SearchConfig:
+    """One search.
+
+    Attributes:
+        method: ``meta``, ``grid``, ``random`` or ``bayes``.
+        n_trials: Trials that the study shall hold in the end, failed ones included; null: no limit.
+        budget_s: Seconds that the study may spend over all its runs, also "90m", "2h", "7d"; null:
+            no limit. Whichever ends first ends the search.
+        seed: Seeds everything random in the search.
+        pruner: ``none``, ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
+    """
+
+    method: str = "meta"
+    n_trials: int | None = 10
+    budget_s: Any = None
+    seed: int = 0
+    pruner: str = "none"
+    grid: GridConfig = field(default_factory=GridConfig)
+    bayes: BayesConfig = field(default_factory=BayesConfig)
+    meta: MetaConfig = field(default_factory=MetaConfig)
+
+    def budget(self) -> Budget:
+        """The limits as a value; call it where `problems` found none."""
+        seconds = None if self.budget_s is None else parse_duration(self.budget_s)
+        return Budget(self.n_trials, seconds)
+
+    def problems(self) -> list[str]:
+        """Every problem, one sentence each."""
+        found = [
+            f"{where}: {unknown_name(what, name, known)}"
+            for where, what, name, known in (
+                ("search.method", "search method", self.method, METHODS),
+                ("search.bayes.algorithm", "algorithm", self.bayes.algorithm, ALGORITHMS),
+                ("search.pruner", "pruner", self.pruner, PRUNERS),
+            )
+            if name not in known
+        ]
+        if self.n_trials is None and self.budget_s is None:
+            found.append("search: expected n_trials and/or budget_s, got neither")
+        if self.n_trials is not None and self.n_trials < 1:
+            found.append(f"search.n_trials: expected at least 1, got {self.n_trials}")
+        if self.budget_s is not None:
+            try:
+                parse_duration(self.budget_s)
+            except (TypeError, ValueError) as error:
+                found.append(f"search.budget_s: {error}")
+        if self.seed < 0:
+            found.append(f"search.seed: expected 0 or more, got {self.seed}")
+        if self.grid.points is not None and self.grid.points < 1:
+            found.append(f"search.grid.points: expected at least 1, got {self.grid.points}")
+        return found + self._meta_problems()
+
+    def _meta_problems(self) -> list[str]:
+        meta = self.meta
+        found = [
+            f"search.meta.{name}: expected a number above 0, got {value}"
+            for name, value in (("meta_lr", meta.meta_lr), ("support_size", meta.support_size))
+            if not value > 0
+        ]
+        found += [
+            f"search.meta.{name}: expected 0 or more, got {value}"
+            for name, value in (
+                ("meta_iterations", meta.meta_iterations),
+                ("selection_threshold", meta.selection_threshold),
+            )
+            if not value >= 0
+        ]
+        return found
