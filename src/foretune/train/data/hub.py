@@ -1,0 +1,129 @@
+"""How are rows fetched from the Hugging Face hub, and how does nothing hang without it?"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+
+from foretune.config.schema.task import TaskConfig
+from foretune.core import DataError
+from foretune.train.data.task_data import RawTask
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+log = logging.getLogger(__name__)
+
+
+def hub_reachable(timeout_s: float = 3.0) -> bool:
+    """Whether the hub (``HF_ENDPOINT``, through any proxy) answers within ``timeout_s`` seconds.
+
+    Asked once a process. When it does not answer, the Hugging Face libraries are told to stay
+    offline (``go_offline``): each of their calls would otherwise retry for about half a minute.
+    With ``HF_HUB_OFFLINE=1`` the answer is no, at once.
+    """
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        go_offline()
+        return False
+    reachable = _answers(constants.ENDPOINT, timeout_s)
+    if not reachable:
+        go_offline()
+    return reachable
+
+
+def go_offline() -> None:
+    """Tell huggingface_hub, transformers and datasets to use what is cached and nothing else.
+
+    They read ``HF_HUB_OFFLINE`` when imported, so the flag is set where each keeps it.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    constants.HF_HUB_OFFLINE = True
+    datasets.config.HF_HUB_OFFLINE = True
+
+
+@cache
+def _answers(endpoint: str, timeout_s: float) -> bool:
+    """Whether ``endpoint`` answers; asked in a thread, as looking up a host has no time limit."""
+    from huggingface_hub import get_session
+
+    answers: list[int] = []
+
+    def ask() -> None:
+        try:
+            answers.append(get_session().head(endpoint, timeout=timeout_s).status_code)
+        except Exception as error:  # of whatever the session's transport raises
+            log.debug("the hub %s does not answer: %s", endpoint, error)
+
+    thread = threading.Thread(target=ask, daemon=True, name="foretune-hub-check")
+    thread.start()
+    thread.join(timeout_s)
+    return bool(answers) and answers[0] < 500
+
+
+def load_hub(task: TaskConfig, timeout_s: float) -> RawTask:
+    """The task's rows from the hub, or from the hub's cache on this machine without a network.
+
+    Raises:
+        DataError: The task is not on the hub, or neither the hub nor the cache has its rows.
+    """
+    if not task.hub.id:
+        raise DataError(f"expected a hub repository for task {task.name}, got none (task.hub.id)")
+    reachable = hub_reachable(timeout_s)
+    splits = _fetch(task, reachable)
+    wanted = {"train": task.hub.train, "test": task.hub.test, **task.hub.extra}
+    if task.hub.validation:
+        wanted["validation"] = task.hub.validation
+    missing = [split for split in wanted.values() if split not in splits]
+    if missing:
+        raise DataError(
+            f"expected the splits {', '.join(wanted.values())} in {task.hub.id}, got "
+            f"{', '.join(splits)}; set task.hub"
+        )
+    place = "" if reachable else ", from the cache on this machine"
+    config = f" {task.hub.config}" if task.hub.config else ""
+    revision = _revision(splits[task.hub.train]) or task.hub.revision or "unknown"
+    return RawTask(
+        name=task.name,
+        source="hub",
+        origin=f"{task.hub.id}{config} at {revision}{place}",
+        columns=task.columns,
+        classes=tuple(task.classes),
+        train=splits[task.hub.train],
+        validation=splits[task.hub.validation] if task.hub.validation else None,
+        test=splits[task.hub.test],
+        extra={name: splits[split] for name, split in task.hub.extra.items()},
+    )
+
+
+def _fetch(task: TaskConfig, reachable: bool) -> DatasetDict:
+    import datasets
+    from huggingface_hub import constants
+
+    where = "the hub" if reachable else "the cache on this machine"
+    try:
+        return datasets.load_dataset(task.hub.id, task.hub.config, revision=task.hub.revision)
+    except Exception as error:  # datasets has no base class for what can go wrong on the way
+        log.debug("loading %s failed", task.hub.id, exc_info=True)
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if not reachable:
+            reason = f"{constants.ENDPOINT} does not answer"
+        raise DataError(
+            f"expected {task.hub.id} from {where}, got none: {reason}; check the network and "
+            "HF_ENDPOINT, or set data.dir to a folder of files, or data.source=packaged"
+        ) from error
+
+
+def _revision(rows: Dataset) -> str | None:
+    """The commit that the rows were loaded from, by the files' addresses."""
+    for address in rows.info.download_checksums or {}:
+        found = re.search(r"@([0-9a-f]{40})/", str(address))
+        if found:
+            return found[1]
+    return None
