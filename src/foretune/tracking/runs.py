@@ -1,0 +1,211 @@
+"""What does MLflow hold of one search? One parent run, one child run a trial, their lives.
+
+Every method writes at once and may raise; the tracker decides when, and what a failure means.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+
+from foretune.core import EpochReport, SearchPlan, SearchSummary, Status, TrialResult, TrialSpec
+from foretune.tracking import records
+from foretune.tracking.database import Database
+
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+OWNER_TAG = "owner"
+SOURCE = {"mlflow.source.name": "foretune", "mlflow.source.type": "LOCAL"}
+END = {
+    Status.COMPLETED: "FINISHED",
+    Status.PRUNED: "FINISHED",  # a result, if a cheap one; its tag says that it was pruned
+    Status.FAILED: "FAILED",
+    Status.INTERRUPTED: "KILLED",
+}
+
+
+def now_ms() -> int:
+    """The time as MLflow stamps it."""
+    return time.time_ns() // 1_000_000
+
+
+class SearchRuns:
+    """The runs of one search.
+
+    Attributes:
+        parent: The parent's run id, once ``open`` has found or made it.
+    """
+
+    def __init__(self, database: Database, plan: SearchPlan) -> None:
+        self.parent = ""
+        self._database = database
+        self._client = database.client
+        self._plan = plan
+        self._children: dict[int, str] = {}  # run ids of the running trials, by number
+        self._n_epochs: dict[int, int] = {}  # epochs logged of the running trials
+
+    def open(self, at_ms: int) -> None:
+        """Go on with the study's parent run, or make one."""
+        tags = records.search_tags(self._plan) | {
+            OWNER_TAG: _this_process(),
+            NOTE_TAG: records.description(self._plan),
+        }
+        found = self._find_parent()
+        if found is None:
+            run = self._client.create_run(
+                self._database.experiment_id, at_ms, tags | SOURCE, self._plan.study
+            )
+            self.parent = run.info.run_id
+            self._client.log_inputs(self.parent, [_dataset(self._plan)])
+        else:
+            self.parent = found.info.run_id
+            self._end_orphans()
+            self._client.log_batch(self.parent, tags=_tags(tags))
+            self._client.update_run(self.parent, status="RUNNING")
+
+    def log_config(self) -> None:
+        """Store the resolved configuration as an artifact of the search."""
+        self._client.log_dict(self.parent, dict(self._plan.config), "config.yaml")
+
+    def open_trial(self, spec: TrialSpec, why: str, at_ms: int) -> None:
+        """Make the trial's run; nothing where it is open already."""
+        if spec.number in self._children:
+            return
+        tags = records.trial_tags(self._plan, spec, why) | {
+            PARENT_TAG: self.parent,
+            OWNER_TAG: _this_process(),
+        }
+        run = self._client.create_run(
+            self._database.experiment_id, at_ms, tags | SOURCE, records.trial_name(spec)
+        )
+        self._children[spec.number] = run.info.run_id
+        params = [Param(name, text) for name, text in records.trial_params(spec).items()]
+        self._client.log_batch(run.info.run_id, params=params)
+
+    def log_epochs(self, number: int, reports: Iterable[EpochReport], at_ms: int) -> None:
+        """Log the epochs that are not logged yet, each at its step."""
+        new = [report for report in reports if report.epoch > self._n_epochs.get(number, 0)]
+        if new:
+            metrics = [
+                metric
+                for report in new
+                for metric in _metrics(records.epoch_metrics(report), at_ms, report.epoch)
+            ]
+            self._client.log_batch(self._children[number], metrics=metrics)
+            self._n_epochs[number] = new[-1].epoch
+
+    def close_trial(self, result: TrialResult, is_best: bool, at_ms: int) -> None:
+        """Log the trial's result in one batch and end its run."""
+        number = result.spec.number
+        run_id = self._children[number]
+        metrics = _metrics(records.trial_metrics(result), at_ms, len(result.epochs))
+        tags = records.result_tags(result, is_best)
+        self._end(run_id, END[result.status], tags, at_ms, metrics)
+        del self._children[number]
+        self._n_epochs.pop(number, None)
+
+    def log_score(self, number: int, score: float, is_best: bool, at_ms: int) -> None:
+        """Add a trial to the search's own curves, whose step is the trial's number."""
+        names = ("trial_score", "best_score") if is_best else ("trial_score",)
+        values = dict.fromkeys(names, score)
+        self._client.log_batch(self.parent, metrics=_metrics(values, at_ms, number))
+
+    def log_plot(self, path: Path) -> None:
+        """Store a file among the search's plots."""
+        self._client.log_artifact(self.parent, str(path), "plots")
+
+    def close(self, summary: SearchSummary, lines: Iterable[str], at_ms: int) -> None:
+        """Log what the search found and end its run; ``lines`` join the page's text."""
+        last = max(summary.n_trials - 1, 0)
+        metrics = _metrics(records.summary_metrics(self._plan, summary), at_ms, last)
+        tags = records.summary_tags(summary) | {NOTE_TAG: records.description(self._plan, lines)}
+        status = "KILLED" if summary.interrupted else "FINISHED"
+        self._end(self.parent, status, tags, at_ms, metrics)
+
+    def break_off(self, status: Status, reason: str, at_ms: int) -> None:
+        """End every run of a search that came to no summary."""
+        tags = {"status": status.value, "reason": reason}
+        for run_id in (*self._children.values(), self.parent):
+            self._end(run_id, END[status], tags, at_ms)
+
+    def _find_parent(self) -> Run | None:
+        """The run of this study, unless the study was begun anew under its old name."""
+        quote = '"' if "'" in self._plan.study else "'"
+        study = f"tags.study = {quote}{self._plan.study}{quote}"
+        found = self._search(f"tags.role = 'search' AND {study}", limit=1)
+        if not found:
+            return None
+        ended = f"{_child_of(found[0].info.run_id)} AND attributes.status != 'KILLED'"
+        is_anew = self._plan.n_done == 0 and self._search(ended, limit=1)
+        return None if is_anew else found[0]
+
+    def _end_orphans(self) -> None:
+        """End the trials that an earlier process of this study left running when it died."""
+        running = f"{_child_of(self.parent)} AND attributes.status = 'RUNNING'"
+        for run in self._search(running, limit=100):
+            if not _lives(run.data.tags.get(OWNER_TAG, "")):
+                tags = {"status": Status.INTERRUPTED.value, "reason": "its process died"}
+                self._end(run.info.run_id, END[Status.INTERRUPTED], tags, now_ms())
+
+    def _search(self, condition: str, *, limit: int) -> list[Run]:
+        return list(
+            self._client.search_runs([self._database.experiment_id], condition, max_results=limit)
+        )
+
+    def _end(
+        self,
+        run_id: str,
+        status: str,
+        tags: Mapping[str, str],
+        at_ms: int,
+        metrics: Iterable[Metric] = (),
+    ) -> None:
+        self._client.log_batch(run_id, metrics=list(metrics), tags=_tags(tags))
+        self._client.set_terminated(run_id, status=status, end_time=at_ms)
+
+
+def _child_of(parent: str) -> str:
+    return f"tags.`{PARENT_TAG}` = '{parent}'"
+
+
+def _metrics(values: Mapping[str, float], at_ms: int, step: int) -> list[Metric]:
+    return [Metric(name, value, at_ms, step) for name, value in records.finite(values).items()]
+
+
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, text) for name, text in values.items()]
+
+
+def _dataset(plan: SearchPlan) -> DatasetInput:
+    """The data as MLflow shows it beside a run: name, digest, where it came from."""
+    task = plan.task
+    source = json.dumps({"source": task.source, "origin": task.origin})
+    profile = json.dumps({"rows": dict(task.rows), "stand_in_for": task.asked * task.stand_in})
+    digest = task.fingerprint[:36]  # as long as MLflow's column
+    return DatasetInput(
+        Dataset(task.name, digest, source_type=task.source, source=source, profile=profile)
+    )
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _lives(owner: str) -> bool:
+    """Whether the process ``host:pid`` may be at work; another host's is believed to be."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return bool(host)
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return int(pid) != os.getpid()
