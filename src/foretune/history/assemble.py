@@ -97,7 +97,7 @@ def _columns(
     which = name_codes[code] if code.size else code
     present, first = np.unique(which, return_index=True)
     order = np.argsort(which, kind="stable")
-    bounds = np.searchsorted(which[order], present, side="left").tolist() + [which.size]
+    bounds = [*np.searchsorted(which[order], present).tolist(), which.size]
     spans = {int(name): (bounds[i], bounds[i + 1]) for i, name in enumerate(present)}
     for name in present[np.argsort(first)].tolist():
         part = order[slice(*spans[name])]
@@ -123,8 +123,6 @@ def _column(keys: Sequence[ParamKey], cells: Triple, rows: slice) -> tuple[Param
     for key, places in zip(readable, hull.codes, strict=True):
         mine = slice(None) if len(used) == 1 else code == key
         at, got = row[mine], value[mine]
-        if isinstance(places, bool):
-            continue
         if places is not None:
             got = _placed(got, places)
         out[at] = got

@@ -14,6 +14,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+NOWHERE = np.zeros(0)
+
 
 @dataclass(frozen=True)
 class Hull:
@@ -22,13 +24,13 @@ class Hull:
     Attributes:
         distribution: Numeric: the smallest range that holds all; categorical: the union of the
             choices in order of appearance.
-        codes: Per merged distribution: None where values stay as they are (numeric), the new
-            index of each of its choices (categorical), or False where it is of another kind and
-            its values cannot be kept.
+        codes: Per merged distribution: None where values stay as they are (numeric), else the
+            new index of each of its choices; empty where it is of another kind, so that no value
+            of it has a place.
     """
 
     distribution: BaseDistribution
-    codes: tuple[np.ndarray | None | bool, ...]
+    codes: tuple[np.ndarray | None, ...]
 
 
 def merge_distributions(distributions: Sequence[BaseDistribution]) -> Hull:
@@ -36,19 +38,17 @@ def merge_distributions(distributions: Sequence[BaseDistribution]) -> Hull:
     if isinstance(distributions[0], CategoricalDistribution):
         return _union(distributions)
     numeric = [d for d in distributions if isinstance(d, FloatDistribution | IntDistribution)]
-    kept = tuple(
-        None if not isinstance(d, CategoricalDistribution) else False for d in distributions
-    )
-    return Hull(_range(numeric), kept)
+    codes = [NOWHERE if isinstance(d, CategoricalDistribution) else None for d in distributions]
+    return Hull(_range(numeric), tuple(codes))
 
 
 def _union(distributions: Sequence[BaseDistribution]) -> Hull:
     union: dict[tuple[str, str], CategoricalChoiceType] = {}
     index: dict[tuple[str, str], int] = {}
-    codes: list[np.ndarray | None | bool] = []
+    codes: list[np.ndarray | None] = []
     for distribution in distributions:
         if not isinstance(distribution, CategoricalDistribution):
-            codes.append(False)
+            codes.append(NOWHERE)
             continue
         places = []
         for choice in distribution.choices:

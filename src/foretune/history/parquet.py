@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.history.frozen import FlatBuilder
 from foretune.history.sql import parse_distribution
-from foretune.history.tables import FlatTables, Keep, StudyHead, Unreadable
+from foretune.history.tables import FlatTables, Keep, StudyHead, UnreadableError
 
 SCHEMA_KEY = b"foretune_schema"
 SCHEMA_VERSION = b"1"
@@ -43,7 +43,7 @@ BATCH_ROWS = 20_000
 Kind = TypeVar("Kind")
 
 
-class BadRow(Exception):
+class BadRowError(Exception):
     """A row is no trial; says why."""
 
 
@@ -58,7 +58,7 @@ class Parser:
         """The study that a row belongs to.
 
         Raises:
-            BadRow: Name, directions or attributes are not readable.
+            BadRowError: Name, directions or attributes are not readable.
         """
         key = (row["study_name"], row["directions"], row["study_attrs"])
         if key not in self.heads:
@@ -66,7 +66,7 @@ class Parser:
             ways = _json(directions, list, "directions")
             known = [way.name for way in StudyDirection]
             if not isinstance(name, str) or not name or not ways or not set(ways) <= set(known):
-                raise BadRow("no study name or no direction")
+                raise BadRowError("no study name or no direction")
             self.heads[key] = StudyHead(
                 name, tuple(ways), _json(attrs or "{}", dict, "study_attrs")
             )
@@ -76,12 +76,12 @@ class Parser:
         """The trial that a row tells of, valid by Optuna's own rules.
 
         Raises:
-            BadRow: A cell is not readable, or the cells contradict each other.
+            BadRowError: A cell is not readable, or the cells contradict each other.
         """
         distributions = self._distributions(row["distributions"])
         params = _json(row["params"], dict, "params")
         if params.keys() != distributions.keys():
-            raise BadRow("params and distributions name different parameters")
+            raise BadRowError("params and distributions name different parameters")
         values = row["values"]
         points = _json(row["intermediate"] or "{}", dict, "intermediate")
         try:
@@ -103,7 +103,7 @@ class Parser:
                 intermediate_values={int(step): float(value) for step, value in points.items()},
             )
         except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
-            raise BadRow(
+            raise BadRowError(
                 f"{type(error).__name__} in number, state, values, params or moments"
             ) from error
         return trial
@@ -113,14 +113,16 @@ class Parser:
             found = _json(text, dict, "distributions")
             parsed = {name: parse_distribution(said) for name, said in found.items()}
             if None in parsed.values():
-                raise BadRow("a distribution is not readable")
+                raise BadRowError("a distribution is not readable")
             self.distributions[text] = {n: d for n, d in parsed.items() if d is not None}
         return self.distributions[text]
 
 
 def read_parquet(path: Path, keep: Keep) -> FlatTables:
-    """The studies of an exported file that ``keep`` says yes to; bad rows are left out and noted."""
-    flat, wanted, bad = FlatBuilder(), {}, Counter()
+    """The studies of an exported file that ``keep`` wants; bad rows are noted."""
+    flat = FlatBuilder()
+    wanted: dict[str, tuple[bool, StudyHead]] = {}
+    bad: Counter[str] = Counter()
     parser = Parser()
     for batch in batches(path):
         parts: dict[str, list[FrozenTrial]] = {}
@@ -131,7 +133,7 @@ def read_parquet(path: Path, keep: Keep) -> FlatTables:
                     wanted[head.name] = (keep(head), head)
                 if wanted[head.name][0]:
                     parts.setdefault(head.name, []).append(parser.trial(row))
-            except BadRow as problem:
+            except BadRowError as problem:
                 bad[str(problem)] += 1
         for name, trials in parts.items():
             flat.add(wanted[name][1], trials)
@@ -143,7 +145,7 @@ def batches(path: Path) -> Iterator[list[dict[str, Any]]]:
     """The rows of an exported file, part by part.
 
     Raises:
-        Unreadable: The file is no parquet file of this layout, or pyarrow is not installed.
+        UnreadableError: The file is no parquet file of this layout, or pyarrow is not installed.
     """
     parquet = _pyarrow()
     from pyarrow import ArrowException
@@ -152,18 +154,18 @@ def batches(path: Path) -> Iterator[list[dict[str, Any]]]:
         with parquet.ParquetFile(path) as file:
             missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
             if missing:
-                raise Unreadable(f"is no exported history: it lacks {', '.join(missing)}")
+                raise UnreadableError(f"is no exported history: it lacks {', '.join(missing)}")
             for batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
                 yield batch.to_pylist()
     except (ArrowException, OSError) as error:
-        raise Unreadable(f"is no readable parquet file ({_line(error)})") from error
+        raise UnreadableError(f"is no readable parquet file ({_line(error)})") from error
 
 
 def _pyarrow() -> ModuleType:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise Unreadable("needs pyarrow to be read: pip install 'foretune[parquet]'") from error
+        raise UnreadableError("needs pyarrow: pip install 'foretune[parquet]'") from error
     return pyarrow.parquet
 
 
@@ -172,9 +174,9 @@ def _json(text: Any, kind: type[Kind], column: str) -> Kind:
     try:
         value = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadRow(f"{column} is not JSON") from error
+        raise BadRowError(f"{column} is not JSON") from error
     if not isinstance(value, kind):
-        raise BadRow(f"{column} is no {kind.__name__}")
+        raise BadRowError(f"{column} is no {kind.__name__}")
     return value
 
 

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from foretune.history.assemble import assemble
 from foretune.history.records import HistoryRecords, StudyRecord
 from foretune.history.source import Source, label, read_source
-from foretune.history.tables import StudyHead, Unreadable
+from foretune.history.tables import StudyHead, UnreadableError
 
 History = Source | Iterable["Source"] | None
 _log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _read_one(
     called = label(source)
     try:
         studies, notes = assemble(read_source(source, keep), called)
-    except Unreadable as problem:
+    except UnreadableError as problem:
         return [], [f"{called} {problem}."]
     except Exception as error:  # whatever a damaged file provokes must not end a search
         _log.debug("reading %s failed", called, exc_info=True)

@@ -18,16 +18,18 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from foretune.history.parquet import read_parquet
 from foretune.history.frozen import read_storage
-from foretune.history.sql import NoOptunaDatabase, UnknownSchema, read_sql
-from foretune.history.tables import FlatTables, Keep, Unreadable
+from foretune.history.parquet import read_parquet
+from foretune.history.sql import NoOptunaTablesError, UnknownSchemaError, read_sql
+from foretune.history.tables import FlatTables, Keep, UnreadableError
 
 PARQUET = (".parquet", ".pq")
 JOURNAL = (".log", ".journal", ".jsonl")
 LOCK_WAIT_S = 10.0
 MEANINGS = {
-    "database is locked": f"is locked by another process, for more than {LOCK_WAIT_S:.0f} s",
+    "locked": "is locked by another process: try again when it is done",
+    "readonly": "is read-only",
+    "unable to open": "cannot be opened",
     "not a database": "is not an SQLite database",
     "malformed": "is damaged",
     "decode": "is damaged",
@@ -61,22 +63,22 @@ def read_source(source: Source, keep: Keep) -> FlatTables:
     """The studies of ``source`` that ``keep`` says yes to.
 
     Raises:
-        Unreadable: It is missing, damaged, locked, or of a kind or revision that is not known.
+        UnreadableError: It is missing, damaged, locked, or of a kind or revision that is not known.
     """
     if isinstance(source, BaseStorage):
         return _read_object(source, keep)
     text = str(source)
-    path = _path(text)
+    path = file_path(text)
     if path is None:
         if text.startswith("sqlite"):
-            raise Unreadable("is a database in memory, which nobody else can read")
+            raise UnreadableError("is a database in memory, which nobody else can read")
         return _read_database(text, {"poolclass": NullPool}, keep)
     if not path.exists():
-        raise Unreadable("does not exist")
+        raise UnreadableError("does not exist")
     if path.is_dir():
-        raise Unreadable("is a folder, not a file")
+        raise UnreadableError("is a folder, not a file")
     if not path.stat().st_size:
-        raise Unreadable("is an empty file")
+        raise UnreadableError("is an empty file")
     if path.suffix in PARQUET:
         return read_parquet(path, keep)
     if path.suffix in JOURNAL:
@@ -89,12 +91,12 @@ def _read_object(storage: BaseStorage, keep: Keep) -> FlatTables:
     if engine is not None:
         try:
             return read_sql(engine, keep)
-        except UnknownSchema:
+        except UnknownSchemaError:
             pass  # the storage object opened it, so Optuna knows it
     return read_storage(storage, keep)
 
 
-def _path(text: str) -> Path | None:
+def file_path(text: str) -> Path | None:
     """The file that ``text`` means; None where it is the URL of a server or of a memory."""
     scheme, mark, rest = text.partition("://")
     if not mark:
@@ -120,7 +122,7 @@ def _engine_of(storage: BaseStorage) -> sa.Engine | None:
 def _read_sqlite(path: Path, keep: Keep) -> FlatTables:
     try:
         return _read_database("sqlite://", sqlite_reader(path), keep)
-    except Unreadable as problem:
+    except UnreadableError as problem:
         # A write-ahead log needs a shared-memory file beside the database; where the folder is
         # read-only there can be neither, nor a writer, so the file is read as it lies.
         cause = str(problem.__cause__)
@@ -144,26 +146,26 @@ def _read_database(url: str, options: dict[str, Any], keep: Keep) -> FlatTables:
     try:
         engine = sa.create_engine(url, **options)
     except (ArgumentError, NoSuchModuleError) as error:
-        raise Unreadable(f"is no storage URL that SQLAlchemy knows ({error})") from error
+        raise UnreadableError(f"is no storage URL that SQLAlchemy knows ({error})") from error
     except ImportError as error:
-        raise Unreadable(f"needs a database driver that is not installed ({error})") from error
+        raise UnreadableError(f"needs a database driver that is not installed ({error})") from error
     try:
         return read_sql(engine, keep)
-    except NoOptunaDatabase as error:
-        raise Unreadable("holds no Optuna tables") from error
-    except UnknownSchema as error:
+    except NoOptunaTablesError as error:
+        raise UnreadableError("holds no Optuna tables") from error
+    except UnknownSchemaError as error:
         if error.revision is None:
-            raise Unreadable("was written by an Optuna before 1.0: upgrade it first") from error
+            raise UnreadableError("is incomplete, or older than Optuna 1.0") from error
         try:
             storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
         except RuntimeError:
-            raise Unreadable(
+            raise UnreadableError(
                 f"is of schema {error.revision}, which Optuna {optuna.__version__} does not know:"
                 " upgrade Optuna, or the database by `optuna storage upgrade`"
             ) from error
         return read_storage(storage, keep)
     except SQLAlchemyError as error:
-        raise Unreadable(reason(error, engine.url.password)) from error
+        raise UnreadableError(reason(error, engine.url.password)) from error
     finally:
         engine.dispose()
 
@@ -176,4 +178,4 @@ def reason(error: Exception, secret: str | None = None) -> str:
     for sign, meaning in MEANINGS.items():
         if sign in text:
             return f"{meaning} ({text})"
-    return f"cannot be read ({mask_url(text)})"
+    return f"cannot be used ({mask_url(text)})"

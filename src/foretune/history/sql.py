@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,30 @@ from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, Stu
 
 SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
 REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
+HEAD = REVISIONS[-1]
+TABLES = frozenset(
+    (
+        "alembic_version",
+        "studies",
+        "study_directions",
+        "study_system_attributes",
+        "study_user_attributes",
+        "trial_heartbeats",
+        "trial_intermediate_values",
+        "trial_params",
+        "trial_system_attributes",
+        "trial_user_attributes",
+        "trial_values",
+        "trials",
+        "version_info",
+    )
+)
 PAGE_ROWS = 200_000
 FEW = 1000  # so many studies can be named in one query
 NUMBER_STARTS = tuple("-0123456789IN")  # how a number begins in JSON: Infinity and NaN too
 
 
-class UnknownSchema(Exception):
+class UnknownSchemaError(Exception):
     """The tables are not of a revision that this file knows; ``revision`` None: none is named."""
 
     def __init__(self, revision: str | None) -> None:
@@ -37,7 +55,7 @@ class UnknownSchema(Exception):
         self.revision = revision
 
 
-class NoOptunaDatabase(Exception):
+class NoOptunaTablesError(Exception):
     """The database holds no Optuna tables."""
 
 
@@ -45,8 +63,8 @@ def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
     """The studies of a database that ``keep`` says yes to.
 
     Raises:
-        UnknownSchema: The revision is not in ``REVISIONS``.
-        NoOptunaDatabase: It is no Optuna database.
+        UnknownSchemaError: The revision is not in ``REVISIONS``.
+        NoOptunaTablesError: It is no Optuna database.
         sqlalchemy.exc.SQLAlchemyError: The database cannot be read.
     """
     with engine.connect() as connection:
@@ -54,16 +72,16 @@ def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
         return _Reader(connection, keep).tables()
 
 
-def check_revision(connection: sa.Connection) -> None:
-    """Pass if the tables are of a known revision.
+def check_revision(connection: sa.Connection) -> str:
+    """The revision of the tables, a known one.
 
     Raises:
-        UnknownSchema: They are not.
-        NoOptunaDatabase: It is no Optuna database.
+        UnknownSchemaError: They are not.
+        NoOptunaTablesError: It is no Optuna database.
     """
     names = set(sa.inspect(connection).get_table_names())
     if not {"version_info", "studies", "trials"} <= names:
-        raise NoOptunaDatabase
+        raise NoOptunaTablesError
     version = connection.execute(sa.select(_table("version_info", "schema_version").c[0])).scalar()
     revision = None
     if "alembic_version" in names:
@@ -71,7 +89,8 @@ def check_revision(connection: sa.Connection) -> None:
             sa.select(_table("alembic_version", "version_num").c[0])
         ).scalar()
     if version != SCHEMA_VERSION or revision not in REVISIONS:
-        raise UnknownSchema(revision)
+        raise UnknownSchemaError(revision)
+    return str(revision)
 
 
 def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[str]]:
@@ -141,7 +160,7 @@ class _Reader:
         )
 
     def _pages(
-        self, table: sa.TableClause, columns: list[sa.ColumnElement], *where: sa.ColumnElement
+        self, table: sa.TableClause, columns: Sequence[sa.ColumnElement], *where: sa.ColumnElement
     ) -> Iterator[tuple[tuple, ...]]:
         """Pages of ``columns``, transposed; the table's first column is its key."""
         key, last = table.c[0], -(2**62)
@@ -180,14 +199,14 @@ class _Reader:
         )
         pages = ColumnPages((np.int64, np.int32, np.int64, np.int8, np.float64))
         c = table.c
-        state = _coded(c.state, {s.name: s.value for s in TrialState}, TrialState.FAIL.value)
-        columns = [c.trial_id, c.study_id, sa.func.coalesce(c.number, -1), state]
-        for ids, studies, numbers, states, starts, ends in self._pages(
+        coded = _coded(c.state, {s.name: s.value for s in TrialState}, TrialState.FAIL.value)
+        columns = [c.trial_id, c.study_id, sa.func.coalesce(c.number, -1), coded]
+        for found, studies, numbers, states, starts, ends in self._pages(
             table, [*columns, c.datetime_start, c.datetime_complete]
         ):
             index = np.array([study_of.get(study, -1) for study in studies], np.int32)
             mine = index >= 0
-            parts = (np.array(ids), index, np.array(numbers), np.array(states))
+            parts = (np.array(found), index, np.array(numbers), np.array(states))
             pages.add(*(part[mine] for part in parts), _elapsed(starts, ends)[mine])
         ids, study, number, state, seconds = pages.joined()
         order = np.lexsort((number, study))
@@ -261,7 +280,9 @@ def _table(name: str, *columns: str) -> sa.TableClause:
 def _coded(column: sa.ColumnElement, codes: dict[str, int], other: int) -> sa.ColumnElement:
     """An enumeration's names as numbers; the cast serves PostgreSQL's own enumeration types."""
     text = sa.cast(column, sa.String)
-    whens = [(text == name, sa.literal_column(str(code))) for name, code in codes.items()]
+    whens: list[tuple[sa.ColumnElement[bool], sa.ColumnElement]] = [
+        (text == name, sa.literal_column(str(code))) for name, code in codes.items()
+    ]
     return sa.case(*whens, else_=sa.literal_column(str(other)))
 
 

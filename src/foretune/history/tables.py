@@ -13,7 +13,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A source cannot be read; says why in a few words that follow its name."""
 
 
