@@ -53,35 +53,34 @@ def canonical(
     Raises:
         DataError: There are no rows, a column is missing, or a value is none of its kind.
     """
-    from datasets import Dataset, Features, Value
+    import pyarrow as pa
+    from datasets import Dataset
 
     if len(rows) == 0:
         raise DataError(f"expected rows in {where}, got none")
     if kind is TaskKind.IMAGE_CLASSIFICATION:
         return _images(rows, columns, classes, where)
     if kind is TaskKind.QUESTION_ANSWERING:
+        has_ids = columns.id in rows.column_names
         return checked_answers(
-            ids=_texts(rows, columns.id, where) if columns.id in rows.column_names else None,
-            questions=_texts(rows, columns.question, where),
-            contexts=_texts(rows, columns.context, where),
+            ids=_texts(rows, columns.id, where).to_pylist() if has_ids else None,
+            questions=_texts(rows, columns.question, where).to_pylist(),
+            contexts=_texts(rows, columns.context, where).to_pylist(),
             answers=_column(rows, columns.answers, where).to_pylist(),
             where=where,
         )
     if kind is TaskKind.TOKEN_CLASSIFICATION:
         return _tokens(rows, columns, classes, where)
-    values: dict[str, object] = {"text": _texts(rows, columns.text, where)}
-    features = {"text": Value("string")}
+    values = {"text": _texts(rows, columns.text, where)}
     if columns.text_pair:
         values["text_pair"] = _texts(rows, columns.text_pair, where)
-        features["text_pair"] = Value("string")
     labels = _column(rows, columns.label, where).to_pylist()
     if kind is TaskKind.TEXT_REGRESSION:
-        values["label"], features["label"] = _numbers(labels, where), Value("float64")
+        label = pa.array(_numbers(labels, where), pa.float64())
     else:
         names = _declared_names(rows, columns.label)
-        values["label"] = class_ids(labels, names, classes, where)
-        features["label"] = Value("int64")
-    return Dataset.from_dict(values, features=Features(features))
+        label = pa.array(class_ids(labels, names, classes, where), pa.int64())
+    return Dataset(pa.table({**values, "label": label}))
 
 
 def _column(rows: Dataset, name: str, where: str) -> pa.ChunkedArray:
@@ -93,16 +92,26 @@ def _column(rows: Dataset, name: str, where: str) -> pa.ChunkedArray:
     return rows.select_columns([name]).with_format("arrow")[:].column(name)
 
 
-def _texts(rows: Dataset, name: str, where: str) -> list[str]:
-    texts = _column(rows, name, where).to_pylist()
-    for row, text in enumerate(texts):
-        if text is None or not isinstance(text, str | int | float):
-            got = "nothing" if text is None else f"a {type(text).__name__}"
-            raise DataError(
-                f"expected text in column {name!r} of {where}, got {got} in row {row}; mend or "
-                "drop the row"
-            )
-    return [text if isinstance(text, str) else str(text) for text in texts]
+def _texts(rows: Dataset, name: str, where: str) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _column(rows, name, where)
+    if column.null_count:
+        row = pc.index(column.is_null(), True).as_py()
+        raise DataError(
+            f"expected text in column {name!r} of {where}, got nothing in row {row}; mend or drop "
+            "the row"
+        )
+    kinds = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_integer,
+        pa.types.is_floating,
+    )
+    if not any(is_kind(column.type) for is_kind in kinds):
+        raise DataError(f"expected text in column {name!r} of {where}, got {column.type}")
+    return column.cast(pa.string())
 
 
 def _numbers(labels: Sequence[Label], where: str) -> list[float]:
@@ -137,7 +146,8 @@ def _lists(values: Sequence[object], name: str, where: str) -> list[list[Label]]
 
 
 def _tokens(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where: str) -> Dataset:
-    from datasets import Dataset, Features, List, Value
+    import pyarrow as pa
+    from datasets import Dataset
 
     tokens = _lists(_column(rows, columns.tokens, where).to_pylist(), columns.tokens, where)
     tags = _lists(_column(rows, columns.label, where).to_pylist(), columns.label, where)
@@ -152,13 +162,17 @@ def _tokens(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where
     if not kept:
         raise DataError(f"expected tokens in {where}, got none in any row")
     flat = class_ids([tag for row in kept for tag in tags[row]], names, classes, where)
-    ids, start = [], 0
-    for row in kept:
-        ids.append(flat[start : start + len(tokens[row])])
-        start += len(tokens[row])
+    flat_ids = iter(flat)
+    ids = [[next(flat_ids) for _ in tokens[row]] for row in kept]
     words_of = [[str(word) for word in tokens[row]] for row in kept]
-    features = Features({"tokens": List(Value("string")), "labels": List(Value("int64"))})
-    return Dataset.from_dict({"tokens": words_of, "labels": ids}, features=features)
+    return Dataset(
+        pa.table(
+            {
+                "tokens": pa.array(words_of, pa.list_(pa.string())),
+                "labels": pa.array(ids, pa.list_(pa.int64())),
+            }
+        )
+    )
 
 
 def _images(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where: str) -> Dataset:

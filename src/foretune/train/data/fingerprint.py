@@ -18,51 +18,52 @@ if TYPE_CHECKING:
 _BATCH = 1000
 
 
+def fingerprint(splits: Sequence[Dataset]) -> str:
+    """A hash (32 hex digits) of the canonical rows of all ``splits`` together."""
+    digests = [
+        _digest(inputs + target.encode()) for rows in splits for inputs, target in _rows(rows)
+    ]
+    return _digest(b"".join(sorted(digests))).hex()
+
+
 def input_hashes(rows: Dataset) -> list[bytes]:
     """A hash of each canonical row's input, without its label."""
     return [_digest(inputs) for inputs, _ in _rows(rows)]
 
 
-def fingerprint(splits: Sequence[Dataset]) -> str:
-    """A hash (32 hex digits) of the rows of all ``splits`` together."""
-    digests = [
-        _digest([_digest(inputs), target]) for rows in splits for inputs, target in _rows(rows)
-    ]
-    whole = hashlib.blake2b(digest_size=16)
-    for digest in sorted(digests):
-        whole.update(digest)
-    return whole.hexdigest()
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _digest(parts: Sequence[str | bytes]) -> bytes:
-    row = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        row.update(len(content).to_bytes(8, "big"))  # "ab", "c" is not "a", "bc"
-        row.update(content)
-    return row.digest()
-
-
-def _rows(rows: Dataset) -> Iterator[tuple[list[str | bytes], str]]:
-    """Each row's inputs, and its target as text. Images are compared as they are encoded."""
+def _rows(rows: Dataset) -> Iterator[tuple[bytes, str]]:
+    """Each row's inputs as bytes, and its target as text. Images are taken as they are encoded."""
     from datasets import Image
 
-    if "image" in rows.column_names:
+    columns = set(rows.column_names)
+    if "image" in columns:
         rows = rows.cast_column("image", Image(decode=False))
-    for batch in rows.iter(batch_size=_BATCH):
-        n_rows = len(next(iter(batch.values())))
-        for k in range(n_rows):
-            row = {name: values[k] for name, values in batch.items()}
-            if "image" in row:
-                yield [_image_bytes(row["image"])], str(row["label"])
-            elif "tokens" in row:
-                yield row["tokens"], json.dumps(row["labels"])
-            elif "context" in row:
-                target = json.dumps(sorted(row["answers"]["text"]))
-                yield [row["question"], row["context"]], target
-            else:
-                inputs = [row["text"]] + ([row["text_pair"]] if "text_pair" in row else [])
-                yield inputs, repr(row["label"])
+    for table in rows.with_format("arrow").iter(batch_size=_BATCH):
+        batch = {name: table.column(name).to_pylist() for name in columns}
+        if "image" in columns:
+            inputs = [_image_bytes(image) for image in batch["image"]]
+            targets = map(str, batch["label"])
+        elif "tokens" in columns:
+            inputs = [_joined(tokens) for tokens in batch["tokens"]]
+            targets = map(json.dumps, batch["labels"])
+        elif "context" in columns:
+            pairs = zip(batch["question"], batch["context"], strict=True)
+            inputs = [_joined(pair) for pair in pairs]
+            targets = (json.dumps(sorted(answers["text"])) for answers in batch["answers"])
+        else:
+            texts = [batch[name] for name in ("text", "text_pair") if name in columns]
+            inputs = [_joined(parts) for parts in zip(*texts, strict=True)]
+            targets = map(repr, batch["label"])
+        yield from zip(inputs, targets, strict=True)
+
+
+def _joined(parts: Sequence[str]) -> bytes:
+    """The parts with their lengths, so that "ab", "c" is not "a", "bc"."""
+    return "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
 
 
 def _image_bytes(image: dict[str, bytes | str | None]) -> bytes:

