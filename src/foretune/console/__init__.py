@@ -1,0 +1,9 @@
+"""What a person sees: the search as it runs, reports, errors. Plain lines where no terminal is.
+
+May import core; the only room that knows rich.
+"""
+
+from foretune.console.observer import ConsoleObserver
+from foretune.console.report import error_lines, print_error, print_report
+
+__all__ = ["ConsoleObserver", "error_lines", "print_error", "print_report"]
