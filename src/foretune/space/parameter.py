@@ -109,6 +109,8 @@ class Float:
         """The value at ``u``."""
         if self.step is not None:
             return self.low + self.step * min(int(u * self._steps), self._steps - 1)
+        if u in (0.0, 1.0):  # the ends exactly, whatever logarithms do to them
+            return self.high if u else self.low
         if not self.log:
             return min(max(self.low + u * (self.high - self.low), self.low), self.high)
         log_low, log_high = math.log(self.low), math.log(self.high)

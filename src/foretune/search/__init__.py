@@ -1,0 +1,24 @@
+"""Searches: samplers, pruners, the study that is kept, and the loop of ask, train and tell.
+
+May import meta, history, space, core, config.schema and optuna; torch only through meta.
+"""
+
+from foretune.search.loop import SearchError, run_search
+from foretune.search.method import Method, build_method, build_pruner
+from foretune.search.plan import plan_search
+from foretune.search.plots import plot_search
+from foretune.search.study import Progress, open_study, progress, study_name
+
+__all__ = [
+    "Method",
+    "Progress",
+    "SearchError",
+    "build_method",
+    "build_pruner",
+    "open_study",
+    "plan_search",
+    "plot_search",
+    "progress",
+    "run_search",
+    "study_name",
+]

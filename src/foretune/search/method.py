@@ -1,0 +1,168 @@
+"""Which sampler and which pruner does a search setting mean, and what exactly are they called?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from foretune.config.schema.search import ALGORITHMS, METHODS, PRUNERS, SearchConfig
+from foretune.core import ConfigError, unknown_name
+from foretune.search.points import PointSampler, grid_points, model_points, random_points
+from foretune.space import Grid, Space, finite_size
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a search suggests.
+
+    Attributes:
+        sampler: For Optuna.
+        description: The exact method, variant and version.
+        n_points: How many different points it can suggest; None: no end.
+        notes: What a person should know of it.
+    """
+
+    sampler: BaseSampler
+    description: str
+    n_points: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def build_method(config: SearchConfig, space: Space, *, history: object = None) -> Method:
+    """The sampler that ``config.method`` means on ``space``.
+
+    Args:
+        config: The search section.
+        space: What is searched.
+        history: What MetaSampler learns from, as it takes it; the other methods learn nothing.
+
+    Raises:
+        ConfigError: An unknown method, or a grid that cannot be made.
+    """
+    seed = config.seed
+    match config.method:
+        case "random":
+            sampler = PointSampler(random_points(space, seed), space=space, seed=seed)
+            return Method(sampler, "random search", finite_size(space))
+        case "grid":
+            return _grid(config, space)
+        case "bayes":
+            make, name = _bayes(config.bayes.algorithm, space)
+            sampler = PointSampler(
+                model_points(make, space=space, seed=seed), space=space, seed=seed
+            )
+            return Method(sampler, f"{name} (Optuna {optuna.__version__})", finite_size(space))
+        case "meta":
+            return _meta(config, space, history)
+        case _:
+            raise ConfigError(unknown_name("search method", config.method, METHODS))
+
+
+def build_pruner(name: str) -> BasePruner:
+    """Optuna's pruner ``name``, with Optuna's own settings.
+
+    Raises:
+        ConfigError: An unknown name.
+    """
+    match name:
+        case "none":
+            return optuna.pruners.NopPruner()
+        case "median":
+            return optuna.pruners.MedianPruner()
+        case "percentile":
+            return optuna.pruners.PercentilePruner(25.0)  # Optuna's own example: keep a quarter
+        case "successive_halving":
+            return optuna.pruners.SuccessiveHalvingPruner()
+        case "hyperband":
+            return WholeStudyPruner(optuna.pruners.HyperbandPruner())
+        case _:
+            raise ConfigError(unknown_name("pruner", name, PRUNERS))
+
+
+class WholeStudyPruner(BasePruner):
+    """Prunes as ``inner`` does, and leaves the sampler the whole study to see.
+
+    Optuna shows a sampler only its bracket of a study that HyperbandPruner prunes, without the
+    study's attributes; grid and MetaSampler need all of it.
+    """
+
+    def __init__(self, inner: BasePruner) -> None:
+        self._inner = inner
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether ``inner`` would stop the trial."""
+        return self._inner.prune(study, trial)
+
+
+def _grid(config: SearchConfig, space: Space) -> Method:
+    try:
+        grid = Grid(space, config.grid.points)
+    except ValueError as error:
+        raise ConfigError(
+            f"search=grid with search.grid.points=null: {error}; set search.grid.points, or list "
+            "its values (space.params.NAME=[a,b,c])"
+        ) from error
+    shuffled = config.n_trials is None or config.n_trials < grid.size
+    sampler = PointSampler(
+        grid_points(grid, seed=config.seed, shuffled=shuffled), space=space, seed=config.seed
+    )
+    order = "in shuffled order" if shuffled else "in order"
+    notes = (
+        (f"the grid holds {grid.size:,} points, more than the budget: visited {order}",)
+        if shuffled and config.n_trials is not None
+        else ()
+    )
+    return Method(sampler, f"grid of {grid.size:,} points, {order}", grid.size, notes)
+
+
+def _bayes(algorithm: str, space: Space) -> tuple[Callable[[int], BaseSampler], str]:
+    """How to make the sampler from a seed, and the variant's name."""
+    match algorithm:
+        case "tpe":
+            return _make_tpe(group=space.conditional), (
+                "TPE, multivariate, group" if space.conditional else "TPE, multivariate"
+            )
+        case "gp":
+            partly = ", conditional parameters at random" if space.conditional else ""
+            return _make_gp, "GPSampler" + partly
+        case _:
+            raise ConfigError(unknown_name("algorithm", algorithm, ALGORITHMS))
+
+
+def _make_tpe(*, group: bool) -> Callable[[int], BaseSampler]:
+    def make(seed: int) -> BaseSampler:
+        with warnings.catch_warnings():  # "group is experimental", for every trial
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=group)
+
+    return make
+
+
+def _make_gp(seed: int) -> BaseSampler:
+    return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+
+
+def _meta(config: SearchConfig, space: Space, history: object) -> Method:
+    from foretune.search.meta_sampler import MetaSampler  # brings torch
+
+    settings = config.meta
+    sampler = MetaSampler(
+        history,
+        seed=config.seed,
+        default_params=[dict(point) for point in space.defaults],
+        meta_lr=settings.meta_lr,
+        meta_iterations=settings.meta_iterations,
+        support_size=settings.support_size,
+        selection_threshold=settings.selection_threshold,
+        cache_dir=settings.cache_dir,
+        include_same_data=settings.include_same_data,
+    )
+    return Method(sampler, f"MetaSampler (Foretune {version('foretune')})", finite_size(space))
