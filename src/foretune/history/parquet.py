@@ -20,7 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.history.frozen import FlatBuilder
-from foretune.history.sql import parse_distribution
+from foretune.history.schema import parse_distribution
 from foretune.history.tables import FlatTables, Keep, StudyHead, UnreadableError
 
 SCHEMA_KEY = b"foretune_schema"

@@ -20,7 +20,8 @@ from sqlalchemy.pool import NullPool
 
 from foretune.history.frozen import read_storage
 from foretune.history.parquet import read_parquet
-from foretune.history.sql import NoOptunaTablesError, UnknownSchemaError, read_sql
+from foretune.history.schema import NoOptunaTablesError, UnknownSchemaError
+from foretune.history.sql import read_sql
 from foretune.history.tables import FlatTables, Keep, UnreadableError
 
 PARQUET = (".parquet", ".pq")

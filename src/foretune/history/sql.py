@@ -1,8 +1,5 @@
 """How is a whole Optuna database read at once? Table by table, in pages along the primary key.
 
-This is the only file that knows Optuna's tables. They are no public interface, so it reads them
-only where the database says that it is of a revision whose columns were checked (`REVISIONS`).
-
 A page is one short query, so that a long read never keeps a writer waiting (a reader of an SQLite
 file in rollback-journal mode blocks writers for as long as its query runs). The trials are read
 first; later rows of trials that did not exist then are dropped.
@@ -11,7 +8,6 @@ first; later rows of trials that did not exist then are dropped.
 from __future__ import annotations
 
 import gc
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,46 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, StudyHead, Triple
+from foretune.history.schema import check_revision, columns_of, parse_distribution, read_heads
+from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, Triple
 
-SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
-REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
-HEAD = REVISIONS[-1]
-TABLES = frozenset(
-    (
-        "alembic_version",
-        "studies",
-        "study_directions",
-        "study_system_attributes",
-        "study_user_attributes",
-        "trial_heartbeats",
-        "trial_intermediate_values",
-        "trial_params",
-        "trial_system_attributes",
-        "trial_user_attributes",
-        "trial_values",
-        "trials",
-        "version_info",
-    )
-)
 PAGE_ROWS = 50_000
 FEW = 1000  # so many studies can be named in one query
 NUMBER_STARTS = tuple("-0123456789IN")  # how a number begins in JSON: Infinity and NaN too
-
-
-class UnknownSchemaError(Exception):
-    """The tables are not of a revision that this file knows; ``revision`` None: none is named."""
-
-    def __init__(self, revision: str | None) -> None:
-        super().__init__(revision)
-        self.revision = revision
-
-
-class NoOptunaTablesError(Exception):
-    """The database holds no Optuna tables."""
 
 
 def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
@@ -85,53 +50,6 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def check_revision(connection: sa.Connection) -> str:
-    """The revision of the tables, a known one.
-
-    Raises:
-        UnknownSchemaError: They are not.
-        NoOptunaTablesError: It is no Optuna database.
-    """
-    names = set(sa.inspect(connection).get_table_names())
-    if not {"version_info", "studies", "trials"} <= names:
-        raise NoOptunaTablesError
-    version = connection.execute(sa.select(_table("version_info", "schema_version").c[0])).scalar()
-    revision = None
-    if "alembic_version" in names:
-        revision = connection.execute(
-            sa.select(_table("alembic_version", "version_num").c[0])
-        ).scalar()
-    if version != SCHEMA_VERSION or revision not in REVISIONS:
-        raise UnknownSchemaError(revision)
-    return str(revision)
-
-
-def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[str]]:
-    """Every study by its id, and what of them could not be read."""
-    studies = _table("studies", "study_id", "study_name")
-    directions = _table("study_directions", "study_id", "objective", "direction")
-    attrs = _table("study_user_attributes", "study_id", "key", "value_json")
-    notes: list[str] = []
-    ways: dict[int, list[tuple[int, str]]] = {}
-    for study, objective, way in connection.execute(
-        sa.select(directions.c[0], directions.c[1], sa.cast(directions.c[2], sa.String))
-    ):
-        ways.setdefault(study, []).append((objective, str(way)))
-    told: dict[int, dict[str, object]] = {}
-    for study, key, text in connection.execute(sa.select(*attrs.c)):
-        try:
-            told.setdefault(study, {})[str(key)] = json.loads(text)
-        except (TypeError, ValueError):
-            notes.append(f"study attribute {key!r} is not readable and was left out")
-    heads = {
-        study: StudyHead(
-            str(name), tuple(way for _, way in sorted(ways.get(study, []))), told.get(study, {})
-        )
-        for study, name in connection.execute(sa.select(*studies.c).order_by(studies.c[0]))
-    }
-    return heads, notes
 
 
 @dataclass
@@ -181,7 +99,7 @@ class _Reader:
         key, last = table.c[0], -(2**62)
         query = sa.select(key, *columns).order_by(key).limit(PAGE_ROWS).where(*where)
         if self.only is not None:
-            trials = _table("trials", "trial_id", "study_id")
+            trials = columns_of("trials", "trial_id", "study_id")
             if table.name == "trials":
                 query = query.where(table.c.study_id.in_(self.only))
             else:
@@ -203,7 +121,7 @@ class _Reader:
         return known, self.row_of[place[known]]
 
     def _trials(self, study_of: dict[int, int]) -> tuple[np.ndarray, ...]:
-        table = _table(
+        table = columns_of(
             "trials",
             "trial_id",
             "study_id",
@@ -231,7 +149,7 @@ class _Reader:
         return study[order], number[order], state[order], seconds[order]
 
     def _params(self) -> tuple[tuple[ParamKey, ...], Triple]:
-        table = _table(
+        table = columns_of(
             "trial_params", "param_id", "trial_id", "param_name", "param_value", "distribution_json"
         )
         codes: dict[tuple[str, str], int] = {}
@@ -251,7 +169,7 @@ class _Reader:
 
     def _numbers(self, name: str, key: str, index: str, value: str) -> Triple:
         """(row, index, value) of a table of values with types; only the first objective's."""
-        table = _table(name, key, "trial_id", index, value, f"{value}_type")
+        table = columns_of(name, key, "trial_id", index, value, f"{value}_type")
         pages = ColumnPages((np.int64, np.int64, np.float64))
         where = [table.c.objective == 0] if index == "objective" else []
         c = table.c
@@ -265,7 +183,7 @@ class _Reader:
         return pages.triple()
 
     def _attrs(self) -> tuple[tuple[str, ...], Triple]:
-        table = _table(
+        table = columns_of(
             "trial_user_attributes", "trial_user_attribute_id", "trial_id", "key", "value_json"
         )
         codes: dict[str, int] = {}
@@ -276,20 +194,6 @@ class _Reader:
             code = np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
             pages.add(row, code[known], np.array([_number(t) for t in texts])[known])
         return tuple(str(name) for name in codes), pages.triple()
-
-
-def parse_distribution(text: str) -> BaseDistribution | None:
-    """The distribution that ``text`` says in JSON; None where it says none."""
-    try:
-        distribution = json_to_distribution(text)
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
-        return None
-    bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
-    return distribution if all(math.isfinite(b) for b in bounds) else None
-
-
-def _table(name: str, *columns: str) -> sa.TableClause:
-    return sa.table(name, *(sa.column(column) for column in columns))
 
 
 def _coded(column: sa.ColumnElement, codes: dict[str, int], other: int) -> sa.ColumnElement:

@@ -18,14 +18,14 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from foretune.core import HistoryError
-from foretune.history.source import file_path, mask_url, reason, sqlite_reader
-from foretune.history.sql import (
+from foretune.history.schema import (
     HEAD,
     TABLES,
     NoOptunaTablesError,
     UnknownSchemaError,
     check_revision,
 )
+from foretune.history.source import file_path, mask_url, reason, sqlite_reader
 
 BUSY_TIMEOUT_S = 30.0
 ADVISORY_LOCK = 7_267_203  # any number, the same in every process
