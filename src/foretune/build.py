@@ -1,0 +1,224 @@
+"""Which parts does a configuration mean? The composition root: everything is put together here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foretune.config.schema.data import DataConfig
+from foretune.config.schema.root import RootConfig
+from foretune.core import ConfigError, SearchPlan, TaskInfo
+from foretune.history import HistoryRecords, read_history
+from foretune.history.attrs import installed_versions, study_attributes
+from foretune.history.store import open_storage
+from foretune.search import (
+    build_method,
+    build_pruner,
+    open_study,
+    plan_search,
+    study_name,
+)
+from foretune.space import ModelSpace, Space, build_space
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from optuna.study import Study
+
+    from foretune.train import ModelCard, TaskData, TrainObjective
+
+# Trainer settings that change neither what a trial learns nor how it is scored.
+_IMMATERIAL = frozenset(
+    {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
+    | {"cpu_test_rows"}
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a search needs, put together.
+
+    Attributes:
+        data: The task and its rows.
+        cards: The models in the space.
+        space: What is searched.
+        notes: What a person should know before it starts.
+    """
+
+    data: TaskData
+    cards: Mapping[str, ModelCard]
+    space: Space
+    notes: tuple[str, ...]
+
+
+def build_storage(config: RootConfig) -> RDBStorage:
+    """The storage of the studies, opened for writing.
+
+    Raises:
+        HistoryError: It cannot be opened or written to.
+    """
+    return open_storage(config.storage.url, busy_timeout_s=config.storage.busy_timeout_s)
+
+
+def build_setup(config: RootConfig, conf: Path) -> Setup:
+    """The task's rows, the models that fit it, and the space that they make.
+
+    Raises:
+        ConfigError: The configuration contradicts itself, the data or the models.
+        DataError: No source has the task's rows.
+        ModelError: No model can be had.
+    """
+    from foretune.train import choose_cards, load_task
+
+    data_config, caps = _capped(config)
+    data = load_task(config.task, data_config)
+    kind = data.info.kind
+    cards, left_out = choose_cards(config.model, conf, kind)
+    spaces = [
+        ModelSpace(card.name, card.space_for(kind.value), card.default_for(kind.value))
+        for card in cards.values()
+    ]
+    space = build_space(dataclasses.asdict(config.space), spaces, known=_known_params())
+    return Setup(data, cards, space, (data.line, *data.notes, *caps, *left_out))
+
+
+def build_objective(setup: Setup, config: RootConfig) -> TrainObjective:
+    """What trains a trial."""
+    from foretune.train import TrainObjective
+
+    return TrainObjective(setup.data, setup.cards, config.trainer)
+
+
+def build_study(
+    setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
+) -> tuple[Study, SearchPlan]:
+    """The search's study, created or taken up again, and the plan for it.
+
+    Raises:
+        ConfigError: The method cannot be made on this space.
+        HistoryError: The storage holds another kind of study under that name.
+    """
+    info = setup.data.info
+    method_name = config.search.method
+    method = build_method(config.search, setup.space, history=past_studies(config, info))
+    name = study_name(info, method_name, _identity(setup, config))
+    study = open_study(
+        storage,
+        name=name,
+        higher_is_better=info.higher_is_better,
+        attributes=study_attributes(
+            info,
+            search=method.description,
+            models=list(setup.cards),
+            device=_device(config),
+            versions=installed_versions(),
+            model_descriptors={n: card.descriptors() for n, card in setup.cards.items()},
+            default_params=[dict(point) for point in setup.space.defaults],
+        ),
+        sampler=method.sampler,
+        pruner=build_pruner(config.search.pruner),
+        space=setup.space,
+    )
+    plan = plan_search(
+        study,
+        method=method,
+        task=info,
+        models=list(setup.cards),
+        budget=config.search.budget(),
+        config=resolved,
+        notes=setup.notes,
+        folder=Path(config.outputs) / "studies" / name,
+    )
+    return study, plan
+
+
+def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords | None:
+    """What ``search=meta`` learns from; None for the methods that learn nothing.
+
+    Stand-ins are left out where the task is a real one, unless they are asked for: their scores
+    are true, but of other data than their users had in mind.
+    """
+    if config.search.method != "meta":
+        return None
+    meta = config.search.meta
+    records = read_history(
+        list(meta.history) or [config.storage.url],
+        exclude_fingerprint=None if meta.include_same_data else info.fingerprint,
+    )
+    if info.stand_in or meta.include_stand_ins:
+        return records
+    kept = tuple(s for s in records.studies if not s.user_attrs.get("stand_in"))
+    n_out = len(records.studies) - len(kept)
+    note = (f"{n_out} studies on packaged stand-in data are left out",) if n_out else ()
+    return dataclasses.replace(records, studies=kept, notes=(*records.notes, *note))
+
+
+def check_outputs(folder: str) -> None:
+    """See that results can be written, before anything is computed.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    probe = Path(folder) / "studies"
+    try:
+        probe.mkdir(parents=True, exist_ok=True)
+        marker = probe / ".writable"
+        marker.touch()
+        marker.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"outputs: expected a folder that can be written to, got {folder!r} ({error.strerror});"
+            " name another with outputs=DIR"
+        ) from error
+
+
+def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
+    """What makes a search another study: anything that changes its suggestions or its scores."""
+    search = config.search
+    trainer = {
+        key: value
+        for key, value in dataclasses.asdict(config.trainer).items()
+        if key not in _IMMATERIAL
+    }
+    method = dataclasses.asdict(getattr(search, search.method, None) or search.grid)
+    return {
+        "space": setup.space.fingerprint(),
+        "models": sorted(setup.cards),
+        "rows": dict(setup.data.info.rows),
+        "data_seed": config.data.seed,
+        "metric": setup.data.info.metric,
+        "trainer": trainer,
+        "seed": search.seed,
+        "pruner": search.pruner,
+        "settings": method if search.method in ("grid", "bayes", "meta") else {},
+    }
+
+
+def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:
+    """The data section with the CPU's row caps where the user named none, and a line on it."""
+    if _device(config) != "cpu":
+        return config.data, []
+    caps = {
+        f"{split}_rows": getattr(config.trainer, f"cpu_{split}_rows")
+        for split in ("train", "validation", "test")
+        if getattr(config.data, f"{split}_rows") is None
+    }
+    if not caps:
+        return config.data, []
+    said = ", ".join(f"{rows} {name.removesuffix('_rows')}" for name, rows in caps.items())
+    note = f"no GPU: at most {said} rows are used (data.train_rows=..., or trainer.cpu_train_rows)"
+    return dataclasses.replace(config.data, **caps), [note]
+
+
+def _device(config: RootConfig) -> str:
+    from foretune.train import choose_device
+
+    return choose_device(config.trainer.device)
+
+
+def _known_params() -> Sequence[str]:
+    from foretune.train import PARAMETER_NAMES
+
+    return PARAMETER_NAMES

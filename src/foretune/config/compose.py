@@ -1,0 +1,127 @@
+"""How does text on the command line become a typed configuration, and what is wrong with it?"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from foretune.config.schema.root import RootConfig
+from foretune.core import ConfigError, unknown_name
+
+_MISSING_GROUP = re.compile(r"Could not find '([\w-]+)/([^']+)'")
+_MISSING_KEY = re.compile(r"Key '([^']+)' (?:is )?not in '(\w+)'")
+MAX_CHECKED = 64  # combinations of a sweep that are composed before its first job
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra, and the ``pid`` resolver that keeps run folders apart."""
+    ConfigStore.instance().store(name="foretune_schema", node=RootConfig)
+    OmegaConf.register_new_resolver("pid", os.getpid, replace=True)
+
+
+def to_config(composed: DictConfig) -> RootConfig:
+    """The typed configuration that ``composed`` holds.
+
+    Raises:
+        ConfigError: With every problem of every section.
+    """
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_explain(error, Path())) from error
+    if not isinstance(config, RootConfig):
+        raise ConfigError(f"expected the schema RootConfig, got {type(config).__name__}")
+    problems = config.problems()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def check_overrides(
+    overrides: Sequence[str], *, conf: Path, extra_dir: str | None = None, sweep: bool = False
+) -> None:
+    """Compose what the overrides ask for, each job of a sweep, before any job runs.
+
+    Args:
+        overrides: The command line's ``key=value`` words.
+        conf: The folder of config.yaml.
+        extra_dir: A further folder of configurations (``--config-dir``).
+        sweep: Whether values separated by commas are a sweep.
+
+    Raises:
+        ConfigError: With every problem found; unknown names come with the known ones.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    problems: list[str] = []
+    folders = [conf] + ([Path(extra_dir).resolve()] if extra_dir else [])
+    search_path = [f"hydra.searchpath=[file://{folders[1]}]"] if extra_dir else []
+    with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
+        for job in _jobs(parsed, sweep=sweep):
+            try:
+                to_config(compose("config", overrides=[*job, *search_path]))
+            except ConfigError as error:
+                problems += error.problems
+            except (HydraException, OmegaConfBaseException) as error:
+                problems.append(_explain(error, *folders))
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+
+
+def _jobs(parsed: Sequence[Override], *, sweep: bool) -> list[list[str]]:
+    """The override lists of each job of a sweep (at most ``MAX_CHECKED``)."""
+    choices: list[list[str]] = []
+    for override in parsed:
+        swept = sweep and override.is_sweep_override()
+        if swept:
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif override.input_line is not None:
+            choices.append([override.input_line])
+    return [list(job) for job in itertools.islice(itertools.product(*choices), MAX_CHECKED)]
+
+
+def _explain(error: Exception, *folders: Path) -> str:
+    """Hydra's or OmegaConf's complaint as one sentence, with the nearest known name."""
+    text = str(error)
+    if missing := _MISSING_GROUP.search(text):
+        group, name = missing[1], missing[2].removesuffix(".yaml")
+        return unknown_name(group, name, _options(group, folders))
+    if key := _MISSING_KEY.search(text):
+        full = re.search(r"full_key: (\S+)", text)
+        return unknown_name("setting", key[1], _settings(full[1] if full else key[1])) + (
+            f" (in {full[1].rpartition('.')[0]})" if full and "." in full[1] else ""
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    where = re.search(r"full_key: (\S+)", text)
+    return f"{where[1]}: {lines[0]}" if where else lines[0]
+
+
+def _options(group: str, folders: Sequence[Path]) -> list[str]:
+    """The names that may follow ``group=``."""
+    found: set[str] = set()
+    for folder in folders:
+        base = folder / group
+        found.update(str(p.relative_to(base).with_suffix("")) for p in base.rglob("*.yaml"))
+    return sorted(found)
+
+
+def _settings(full_key: str) -> list[str]:
+    """The settings beside ``full_key`` in the schema."""
+    node: object = OmegaConf.structured(RootConfig)
+    for part in full_key.split(".")[:-1]:
+        node = node.get(part) if isinstance(node, DictConfig) else None
+    return [str(k) for k in node] if isinstance(node, DictConfig) else []

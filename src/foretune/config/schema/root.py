@@ -1,0 +1,59 @@
+"""The whole configuration: one section a room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+
+from foretune.config.schema.data import DataConfig
+from foretune.config.schema.executor import ExecutorConfig
+from foretune.config.schema.history import HistoryConfig
+from foretune.config.schema.model import ModelsConfig
+from foretune.config.schema.search import SearchConfig
+from foretune.config.schema.space import SpaceConfig
+from foretune.config.schema.storage import StorageConfig
+from foretune.config.schema.task import TaskConfig
+from foretune.config.schema.tracking import TrackingConfig
+from foretune.config.schema.trainer import TrainerConfig
+from foretune.core import unknown_name
+
+JOBS = ("search", "history", "recommend", "explain", "meta-validate", "ui")
+
+
+@dataclass
+class RootConfig:
+    """Everything that a job may be told.
+
+    Attributes:
+        job: What to do: one of ``JOBS``.
+        outputs: Where studies, their best models and plots go.
+        study: The study that ``job=explain`` speaks of; None: the newest.
+        trial: The trial that ``job=explain`` speaks of; None: the best.
+        n: How many configurations ``job=recommend`` gives.
+    """
+
+    job: str = "search"
+    task: TaskConfig = field(default_factory=TaskConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelsConfig = field(default_factory=ModelsConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    outputs: str = "outputs"
+    study: str | None = None
+    trial: int | None = None
+    n: int = 5
+
+    def problems(self) -> list[str]:
+        """Every problem of every section, one sentence each."""
+        found = [] if self.job in JOBS else [unknown_name("job", self.job, JOBS)]
+        if self.n < 1:
+            found.append(f"n: expected at least 1, got {self.n}")
+        for section in fields(self):
+            value = getattr(self, section.name)
+            if is_dataclass(value) and hasattr(value, "problems"):
+                found += value.problems()
+        return found

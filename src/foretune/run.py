@@ -1,0 +1,95 @@
+"""What does a job do, from a typed configuration to its result? Plain functions, no Hydra."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+
+from foretune.build import (
+    build_objective,
+    build_setup,
+    build_storage,
+    build_study,
+    check_outputs,
+)
+from foretune.config.location import conf_folder
+from foretune.config.schema.root import RootConfig
+from foretune.core import SearchSummary
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
+    """Do the job that ``config`` asks for.
+
+    Args:
+        config: Validated; see `RootConfig.problems`.
+        resolved: The same configuration as plain values, for the record.
+
+    Returns:
+        Whether it ran to its end; False: it was interrupted and the same command goes on.
+
+    Raises:
+        ForetuneError: The user has something to mend.
+    """
+    match config.job:
+        case "search":
+            return run_search_job(config, resolved)
+        case "history":
+            return _history(config)
+        case "ui":
+            return _ui(config)
+        case _:
+            from foretune import jobs
+
+            return jobs.run_job(config)
+
+
+def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
+    """One search, from data to the exported and tested best model."""
+    from foretune.console import ConsoleObserver
+    from foretune.execute import InlineExecutor
+    from foretune.search import plot_search, run_search
+    from foretune.tracking import build_tracker
+
+    check_outputs(config.outputs)
+    storage = build_storage(config)
+    with build_tracker(config.tracking) as tracker:
+        setup = build_setup(config, conf_folder())
+        study, plan = build_study(setup, config, storage, resolved)
+        objective = build_objective(setup, config)
+        with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
+            summary = run_search(
+                study,
+                space=setup.space,
+                objective=InlineExecutor(objective),
+                plan=plan,
+                observers=[console, tracker],
+                seed=config.search.seed,
+            )
+            test: Mapping[str, float] = {}
+            if summary.model_dir is not None:
+                test = objective.test(summary.model_dir)
+            plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
+            ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
+            for observer in (console, tracker):
+                observer.search_ended(ended)
+    return not summary.interrupted
+
+
+def _history(config: RootConfig) -> bool:
+    from foretune.console import print_report
+    from foretune.history.job import run_history_job
+
+    report = run_history_job(config.history, config.storage)
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return True
+
+
+def _ui(config: RootConfig) -> bool:
+    from foretune.tracking import show_ui
+
+    logging.getLogger("foretune.tracking.ui").addHandler(logging.StreamHandler())
+    show_ui(config.tracking)
+    return True

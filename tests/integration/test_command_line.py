@@ -1,0 +1,88 @@
+"""One search as a user runs it: to its end, on again, cut short, and with mistakes."""
+
+import os
+import signal
+import sqlite3
+
+import optuna
+import pytest
+
+pytestmark = pytest.mark.timeout(280)
+
+
+def _trials(foretune):
+    url = f"sqlite:///{foretune.folder}/history.db"
+    (name,) = optuna.get_all_study_names(url)
+    return optuna.load_study(study_name=name, storage=url).trials
+
+
+def test_a_search_ends_with_a_tested_model_and_its_command_completes_rather_than_adds(foretune):
+    words = ["task=imdb", "search=random", *foretune.small]
+    code, out = foretune(*words, "search.n_trials=2")
+    assert code == 0, out
+    assert "STANDS IN for imdb" in out.replace("\n", " ")
+    assert "test" in out.lower()
+    assert len(_trials(foretune)) == 2
+
+    code, out = foretune(*words, "search.n_trials=3")
+    assert code == 0, out
+    trials = _trials(foretune)
+    assert len(trials) == 3
+    assert {t.state.name for t in trials} == {"COMPLETE"}
+    (best,) = (foretune.folder / "outputs" / "studies").glob("*/best")
+    from foretune.train import load_model
+
+    assert len(load_model(best).predict(["a fine film", "dreadful"])) == 2
+    with sqlite3.connect(foretune.folder / "mlruns" / "mlflow.db") as db:
+        (n_parents,) = db.execute(
+            "select count(*) from runs where run_uuid not in"
+            " (select run_uuid from tags where key = 'mlflow.parentRunId')"
+        ).fetchone()
+    assert n_parents == 1
+
+
+def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(foretune):
+    words = ["task=imdb", "search=random", *foretune.small, "search.n_trials=200"]
+    process = foretune.start(*words)
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.lstrip().startswith("1 "):  # the second trial's row
+            os.kill(process.pid, signal.SIGINT)
+            break
+    rest, _ = process.communicate(timeout=120)
+    out = "".join(seen) + rest
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+    n_before = len(_trials(foretune))
+    assert 2 <= n_before < 200
+    assert list((foretune.folder / "outputs" / "studies").glob("*/best"))
+
+    code, out = foretune(*words[:-1], f"search.n_trials={n_before + 1}")
+    assert code == 0, out
+    trials = _trials(foretune)
+    counted = [t for t in trials if t.user_attrs.get("status") != "interrupted"]
+    assert len(counted) == n_before + 1
+    assert not [t for t in trials if t.state == optuna.trial.TrialState.RUNNING]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["task=imbd"], ["imbd", "imdb"]),
+        (["search=tpe"], ["tpe", "bayes"]),
+        (["search.n_trials=0"], ["n_trials"]),
+        (["data.dir=/nowhere/at/all"], ["/nowhere/at/all"]),
+        (["storage.url=sqlite:///README.md"], ["README.md", "not an SQLite database"]),
+        (["outputs=README.md"], ["outputs"]),
+        (["space.params.lrr.high=1"], ["lrr", "'lr'"]),
+        (["model=resnet18"], ["resnet18", "image"]),
+    ],
+    ids=lambda v: v[0],
+)
+def test_a_mistake_is_one_clear_message_and_exit_code_2(foretune, words, expected):
+    code, out = foretune("task=imdb", *foretune.small[:4], *words)
+    assert code == 2, out
+    assert "Traceback" not in out
+    for word in expected:
+        assert word in out
