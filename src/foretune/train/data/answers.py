@@ -31,7 +31,8 @@ def checked_answers(
     Raises:
         DataError: A question has no answer, or its answer is not in its context.
     """
-    from datasets import Dataset, Features, List, Value
+    import pyarrow as pa
+    from datasets import Dataset
 
     found = []
     for row, (context, answer) in enumerate(zip(contexts, answers, strict=True)):
@@ -48,21 +49,17 @@ def checked_answers(
                 f"got {got} in row {row} ({questions[row][:60]!r})"
             )
         found.append({"text": texts, "answer_start": starts})
-    features = Features(
-        {
-            "id": Value("string"),
-            "question": Value("string"),
-            "context": Value("string"),
-            "answers": {"text": List(Value("string")), "answer_start": List(Value("int64"))},
-        }
+    answers_type = pa.struct({"text": pa.list_(pa.string()), "answer_start": pa.list_(pa.int64())})
+    return Dataset(
+        pa.table(
+            {
+                "id": pa.array(ids or [str(row) for row in range(len(found))], pa.string()),
+                "question": pa.array(questions, pa.string()),
+                "context": pa.array(contexts, pa.string()),
+                "answers": pa.array(found, answers_type),
+            }
+        )
     )
-    values = {
-        "id": list(ids) if ids is not None else [str(row) for row in range(len(found))],
-        "question": list(questions),
-        "context": list(contexts),
-        "answers": found,
-    }
-    return Dataset.from_dict(values, features=features)
 
 
 def _texts_and_starts(answer: object, context: str) -> tuple[list[str], list[int]]:

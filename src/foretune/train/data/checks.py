@@ -70,7 +70,7 @@ def check_images(rows: Dataset, where: str) -> None:
     from PIL import Image as PilImage
 
     encoded = rows.select_columns(["image"]).cast_column("image", Image(decode=False))
-    for row, image in enumerate(encoded[:]["image"]):
+    for row, image in enumerate(found["image"] for found in encoded):
         try:
             if image is None:
                 raise ValueError("no image")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def _rows(rows: Dataset) -> Iterator[tuple[bytes, str]]:
         batch = {name: table.column(name).to_pylist() for name in columns}
         if "image" in columns:
             inputs = [_image_bytes(image) for image in batch["image"]]
-            targets = map(str, batch["label"])
+            targets: Iterable[str] = map(str, batch["label"])
         elif "tokens" in columns:
             inputs = [_joined(tokens) for tokens in batch["tokens"]]
             targets = map(json.dumps, batch["labels"])

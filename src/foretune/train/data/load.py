@@ -41,6 +41,11 @@ def load_task(task: TaskConfig, data: DataConfig) -> TaskData:
         DataError: No source has the task, or its rows cannot be used.
     """
     problems = [*task.problems(), *data.problems()]
+    if task.files.train and (data.dir or data.source in (DataSource.hub, DataSource.packaged)):
+        problems.append(
+            "task.files: expected neither data.dir nor data.source=hub or packaged beside it, got "
+            f"data.dir={data.dir} data.source={data.source.value}; drop one of the two."
+        )
     if problems:
         raise ConfigError(problems)
     raw = _raw(task, data)

@@ -65,10 +65,10 @@ def stratified(labels: np.ndarray, n_rows: int, rng: np.random.Generator) -> np.
     """
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * (n_rows / len(labels))
-    floor = (counts > 0) & (n_rows >= len(classes))
-    take = np.maximum(np.floor(exact).astype(int), floor.astype(int))
+    least = int(n_rows >= len(classes))
+    take = np.maximum(np.floor(exact).astype(int), least)
     while take.sum() > n_rows:  # the rows that rare classes were given come from common ones
-        take[np.argmax(take - exact)] -= 1
+        take[np.argmax(np.where(take > least, take - exact, -np.inf))] -= 1
     while take.sum() < n_rows:
         take[np.argmax(np.where(take < counts, exact - take, -np.inf))] += 1
     drawn = [
