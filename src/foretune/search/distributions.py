@@ -15,18 +15,14 @@ from foretune.space import Choice, Float, Int, Parameter, Point, Space
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Optuna's distribution of ``parameter``."""
+    """Optuna's distribution of ``parameter``; its upper end is the last value of the step."""
     match parameter:
-        case Float():
-            return FloatDistribution(
-                parameter.low, parameter.high, log=parameter.log, step=parameter.step
-            )
-        case Int():
-            return IntDistribution(
-                parameter.low, parameter.high, log=parameter.log, step=parameter.step
-            )
-        case Choice():
-            return CategoricalDistribution(parameter.choices)
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, parameter.clip(high), log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, parameter.clip(high), log=log, step=step)
+        case Choice(choices=choices):
+            return CategoricalDistribution(choices)
         case _:
             raise TypeError(f"expected Float, Int or Choice, got {type(parameter).__name__}")
 
@@ -35,17 +31,12 @@ def suggest(trial: Trial, space: Space) -> Point:
     """The point that the study's sampler suggests, asked for parents first (define-by-run)."""
 
     def ask(parameter: Parameter) -> ParamValue:
-        name = parameter.name
-        match parameter:
-            case Float(low=low, high=high, log=log, step=step):
-                return trial.suggest_float(name, low, high, log=log, step=step)
-            case Int():
-                return trial.suggest_int(
-                    name, parameter.low, parameter.high, log=parameter.log, step=parameter.step
-                )
-            case Choice(choices=choices):
-                return trial.suggest_categorical(name, choices)
-            case _:
-                raise TypeError(f"expected Float, Int or Choice, got {type(parameter).__name__}")
+        name, dist = parameter.name, distribution(parameter)
+        if isinstance(dist, FloatDistribution):
+            return trial.suggest_float(name, dist.low, dist.high, log=dist.log, step=dist.step)
+        if isinstance(dist, IntDistribution):
+            return trial.suggest_int(name, dist.low, dist.high, log=dist.log, step=dist.step)
+        assert isinstance(dist, CategoricalDistribution)
+        return trial.suggest_categorical(name, dist.choices)
 
     return space.walk(ask)

@@ -108,7 +108,7 @@ def _grid(config: SearchConfig, space: Space) -> Method:
     except ValueError as error:
         raise ConfigError(
             f"search=grid with search.grid.points=null: {error}; set search.grid.points, or list "
-            "its values (space.params.NAME=[a,b,c])"
+            "its values (+space.params.NAME.choices=[a,b,c])"
         ) from error
     shuffled = config.n_trials is None or config.n_trials < grid.size
     sampler = PointSampler(

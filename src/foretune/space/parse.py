@@ -19,13 +19,20 @@ Spec = Mapping[str, object]
 def normalise(value: object) -> dict[str, object]:
     """The long form of a parameter: one value pins it, a list is a choice of its items.
 
+    ``choices`` in a mapping win over a range, since a list on the command line cannot take the
+    place of a mapping: ``+space.params.lr.choices=[1e-4,1e-3]``.
+
     >>> normalise(3)
     {'type': 'int', 'low': 3, 'high': 3}
     >>> normalise(["mean", "cls"])
     {'type': 'choice', 'choices': ['mean', 'cls']}
     """
     if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items() if item is not None}
+        spec = {str(key): item for key, item in value.items() if item is not None}
+        if "choices" in spec and spec.get("type") in ("float", "int"):
+            kept = {"default", "when"} & spec.keys()
+            spec = {"type": "choice", "choices": spec["choices"]} | {k: spec[k] for k in kept}
+        return spec
     if isinstance(value, Sequence) and not isinstance(value, str):
         return {"type": "choice", "choices": list(value)}
     number = as_number(value)
@@ -80,8 +87,6 @@ def parse_parameter(
         values = tuple(_value(c) for c in choices)
         default = _value(spec.get("default"))
         parameter: Parameter = Choice(name, values, default=default, when=conditions)
-        if not found and default is not None and default not in values:
-            found.append(f"{name}: the default {default!r} is none of {list(values)}")
     else:
         numbers, wrong = _numbers(name, spec)
         if found or wrong:

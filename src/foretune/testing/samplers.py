@@ -1,0 +1,308 @@
+"""What must every search method do? One contract for all of them, run by pytest.
+
+A subclass says which method; see tests/search/test_contract.py. The objectives are functions, so a
+whole search takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from foretune.config.schema.search import SearchConfig
+from foretune.core import (
+    EpochReport,
+    NullObserver,
+    Objective,
+    OnEpoch,
+    ParamValue,
+    SearchPlan,
+    SearchSummary,
+    Status,
+    TaskInfo,
+    TaskKind,
+    TrialFailed,
+    TrialResult,
+    TrialSpec,
+)
+from foretune.execute import InlineExecutor
+from foretune.search import (
+    SearchError,
+    build_method,
+    build_pruner,
+    open_study,
+    plan_search,
+    run_search,
+    study_name,
+)
+from foretune.space import Choice, Float, Int, Space, point_key
+
+TASK = TaskInfo(
+    name="planted",
+    asked="planted",
+    kind=TaskKind.TEXT_CLASSIFICATION,
+    metric="accuracy",
+    metrics=("accuracy",),
+    higher_is_better=True,
+    classes=("no", "yes"),
+    source="local",
+    origin="a formula",
+    stand_in=False,
+    fingerprint="planted",
+)
+CONDITIONAL = Space(
+    (
+        Choice("model", ("small", "large")),
+        Float("lr", 1e-5, 1e-3, log=True, when={"model": ("large",)}),
+        Float("lr", 1e-4, 1e-2, log=True, when={"model": ("small",)}),
+        Int("epochs", 1, 3),
+        Choice("optimiser", ("adam", "sgd")),
+        Float("momentum", 0.0, 0.9, when={"optimiser": ("sgd",)}),
+    ),
+    defaults=({"model": "small", "lr": 1e-3, "epochs": 2, "optimiser": "adam"},),
+)
+FINITE = Space(
+    (
+        Choice("optimiser", ("adam", "sgd")),
+        Int("layers", 1, 3),
+        Choice("nesterov", (True, False), when={"optimiser": ("sgd",)}),
+    )
+)  # 3 + 6 points
+
+
+def planted_score(params: Mapping[str, ParamValue]) -> float:
+    """A score with one best region: lr = 10^-3.5, adam, the large model; at most 0."""
+    lr = params.get("lr", 1e-3)
+    assert isinstance(lr, float)
+    score = -((math.log10(lr) + 3.5) ** 2)
+    score -= 0.2 * (params.get("optimiser") != "adam") + 0.1 * (params.get("model") == "small")
+    return score - 0.05 * float(params.get("layers") or 0)
+
+
+def train_planted(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+    """An objective: the planted score, approached from below epoch by epoch."""
+    reports = []
+    for epoch in range(1, int(spec.params.get("epochs") or 1) + 1):
+        score = planted_score(spec.params) - 0.1 / epoch
+        reports.append(EpochReport(epoch, score, {"eval_loss": -score}, seconds=0.0))
+        if on_epoch(reports[-1]):
+            return TrialResult(spec, Status.PRUNED, score, epochs=tuple(reports), reason="stopped")
+    return TrialResult(spec, Status.COMPLETED, reports[-1].score, epochs=tuple(reports))
+
+
+@dataclass
+class Run:
+    """One search on the planted task; calling it twice resumes it, as the command line would."""
+
+    config: SearchConfig
+    folder: Path
+    space: Space = CONDITIONAL
+    objective: Objective = train_planted
+    task: TaskInfo = TASK
+    history: object = None
+    storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
+    observers: tuple[NullObserver, ...] = ()
+    study: Study | None = None
+    plan: SearchPlan | None = None
+
+    def __call__(self) -> SearchSummary:
+        """Open the study, run it to its budget, and say what it holds."""
+        method = build_method(self.config, self.space, history=self.history)
+        self.study = open_study(
+            self.storage,
+            name=study_name(self.task, self.config.method, {"space": self.space.fingerprint}),
+            higher_is_better=self.task.higher_is_better,
+            attributes={"fingerprint": self.task.fingerprint},
+            sampler=method.sampler,
+            pruner=build_pruner(self.config.pruner),
+            space=self.space,
+        )
+        self.plan = plan_search(
+            self.study,
+            method=method,
+            task=self.task,
+            models=("small", "large"),
+            budget=self.config.budget(),
+            config={},
+            notes=(),
+            folder=self.folder,
+        )
+        return run_search(
+            self.study,
+            space=self.space,
+            objective=InlineExecutor(self.objective),
+            plan=self.plan,
+            observers=self.observers,
+            seed=self.config.seed,
+        )
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """The study's trials, in order."""
+        assert self.study is not None
+        return self.study.trials
+
+    @property
+    def points(self) -> list[dict[str, ParamValue]]:
+        """The trials' points, in order."""
+        return [t.params for t in self.trials]
+
+
+class SearchContract:
+    """What every search method must do. A subclass overrides `config`."""
+
+    def config(self) -> SearchConfig:
+        """The search settings of the method under test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Run:
+        """A search of twelve trials."""
+        return Run(replace(self.config(), n_trials=12), tmp_path)
+
+    def test_every_point_is_one_of_the_space(self, run: Run) -> None:
+        """Conditions and per-model ranges hold in every trial."""
+        summary = run()
+        assert summary.n_trials == 12 == len(run.trials)
+        assert [CONDITIONAL.problems(point) for point in run.points] == [[]] * 12
+
+    def test_same_seed_same_trials(self, run: Run) -> None:
+        """Two studies of one seed hold the same points, in the same order."""
+        again = replace(run, storage=optuna.storages.InMemoryStorage())
+        assert run().best_score == again().best_score
+        assert run.points == again.points
+
+    def test_other_seed_other_trials(self, run: Run) -> None:
+        """The seed has an effect."""
+        other = replace(
+            run, storage=optuna.storages.InMemoryStorage(), config=replace(run.config, seed=1)
+        )
+        run()
+        other()
+        assert run.points != other.points
+
+    def test_resumed_as_if_never_stopped(self, run: Run) -> None:
+        """The same command asks for five, then for twelve: the trials of twelve in one go."""
+        stopped = replace(run, storage=optuna.storages.InMemoryStorage())
+        stopped.config = replace(run.config, n_trials=5)
+        assert stopped().n_trials == 5
+        assert stopped().n_trials == 5, "the same command completes and does not add"
+        stopped.config = run.config
+        assert stopped().n_trials == 12
+        run()
+        assert len({point_key(p) for p in stopped.points}) == 12
+        assert stopped.points == run.points
+
+    def test_visits_a_finite_space_once_and_ends(self, run: Run) -> None:
+        """Nine points: nine trials, whatever the budget."""
+        run.space, run.config = FINITE, replace(run.config, n_trials=50)
+        assert run().n_trials == 9
+        assert len({point_key(p) for p in run.points}) == 9
+        assert run.plan is not None
+        assert run.plan.budget.n_trials == 9
+
+    def test_one_trial_is_a_search(self, run: Run) -> None:
+        """The smallest budget."""
+        run.config = replace(run.config, n_trials=1)
+        summary = run()
+        assert (summary.n_trials, summary.best_number) == (1, 0)
+        assert summary.best_params == run.points[0]
+
+    def test_failed_trials_count_and_do_not_end_it(self, run: Run) -> None:
+        """A failure is recorded with its reason; the next trial runs."""
+
+        def fails_at_times(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+            if spec.number % 3 == 1:
+                raise TrialFailed("the loss is NaN")
+            return train_planted(spec, on_epoch)
+
+        run.objective = fails_at_times
+        summary = run()
+        failed = [t for t in run.trials if t.state == TrialState.FAIL]
+        assert summary.n_trials == 12
+        assert summary.n_failed == 4 == len(failed)
+        assert {t.user_attrs["failure"] for t in failed} == {"the loss is NaN"}
+
+    def test_five_failures_and_nothing_else_end_it(self, run: Run) -> None:
+        """The message names the reasons."""
+
+        def always_fails(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+            raise MemoryError
+
+        run.objective = always_fails
+        with pytest.raises(SearchError, match="5 x out of memory"):
+            run()
+        assert len(run.trials) == 5
+
+    def test_a_score_that_is_no_number_fails_the_trial(self, run: Run) -> None:
+        """Optuna would take infinity for a score."""
+
+        def is_nan(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+            if spec.number % 3 == 0:
+                return train_planted(spec, on_epoch)
+            return TrialResult(spec, Status.COMPLETED, [0.0, math.nan, math.inf][spec.number % 3])
+
+        run.objective = is_nan
+        summary = run()
+        assert summary.n_trials == 12
+        assert summary.n_failed == 8 == sum(t.state == TrialState.FAIL for t in run.trials)
+
+    def test_budget_in_seconds(self, run: Run) -> None:
+        """The seconds of earlier runs count."""
+
+        def slow(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+            time.sleep(0.05)
+            return train_planted(spec, on_epoch)
+
+        run.objective = slow
+        run.config = replace(run.config, n_trials=10_000, budget_s=0.2)
+        first = run()
+        assert 1 <= first.n_trials < 10
+        assert run().n_trials == first.n_trials
+
+    def test_ctrl_c_is_told_and_the_point_comes_again(self, run: Run) -> None:
+        """The same command goes on with the point it was stopped in."""
+        interrupts = iter([True])
+
+        def interrupted_once(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+            if spec.number == 3 and next(interrupts, False):
+                raise KeyboardInterrupt
+            return train_planted(spec, on_epoch)
+
+        run.objective = interrupted_once
+        first = run()
+        assert first.interrupted
+        assert first.n_trials == 3
+        assert run.trials[3].state == TrialState.FAIL
+        assert run.trials[3].user_attrs["failure"] == "interrupted"
+        second = run()
+        assert not second.interrupted
+        assert second.n_trials == 12
+        assert len(run.trials) == 13
+        assert run.trials[4].params == run.trials[3].params
+        assert run.trials[4].user_attrs["retried_from"] == 3
+
+    def test_prunes(self, run: Run) -> None:
+        """A pruner stops trials through `on_epoch`, and they count."""
+        run.config = replace(run.config, n_trials=30, pruner="successive_halving")
+        assert run().n_trials == 30
+        pruned = [t for t in run.trials if t.state == TrialState.PRUNED]
+        assert pruned
+        assert all(t.intermediate_values for t in pruned)
+
+    def test_lower_is_better(self, run: Run) -> None:
+        """A score is always higher-is-better; the study holds the metric as it is."""
+        run.task = replace(run.task, higher_is_better=False)
+        summary = run()
+        assert run.study is not None
+        assert run.study.direction == optuna.study.StudyDirection.MINIMIZE
+        assert summary.best_score == -run.study.best_value
+        assert summary.best_score == max(-v for t in run.trials for v in t.values)
