@@ -6,7 +6,8 @@ torch.
 
 from foretune.space.build import MODEL, ModelSpace, build_space
 from foretune.space.grid import Grid, finite_size
-from foretune.space.parameter import Choice, Conditions, Float, Int, Parameter, active
+from foretune.space.number import Float, Int
+from foretune.space.parameter import Choice, Conditions, Parameter, active
 from foretune.space.space import Point, Space, point_key
 
 __all__ = [

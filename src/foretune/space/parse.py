@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foretune.core import ParamValue, unknown_name
-from foretune.space.parameter import Choice, Conditions, Float, Int, Parameter
+from foretune.space.number import Float, Int
+from foretune.space.parameter import Choice, Conditions, Parameter
 
 TYPES = {
     "float": {"range", "low", "high", "log", "step", "default", "when"},

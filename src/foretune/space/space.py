@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretune.core import ConfigError, ParamValue
-from foretune.space.parameter import Choice, Float, Int, Parameter, active
+from foretune.space.number import Float, Int
+from foretune.space.parameter import Choice, Parameter, active
 
 Point = dict[str, ParamValue]
 """A point of a space: the active parameters by name."""
@@ -79,13 +80,18 @@ class Space:
     def problems(self, point: Mapping[str, ParamValue]) -> list[str]:
         """Why ``point`` is no point of this space, one sentence each; empty: it is one."""
         found = []
-        expected = {p.name: p for p in self.parameters if active(p, point)}
-        for name, parameter in expected.items():
+        seen: Point = {}  # parents that are there themselves
+        for parameter in self.parameters:
+            name = parameter.name
+            if not active(parameter, seen):
+                continue
             if name not in point:
                 found.append(f"{name} is missing")
-            elif not parameter.contains(point[name]):
+                continue
+            seen[name] = point[name]
+            if not parameter.contains(point[name]):
                 found.append(f"{name}: {point[name]!r} is outside {parameter}")
-        return found + [f"{name} is not active here" for name in point if name not in expected]
+        return found + [f"{name} is not active here" for name in point if name not in seen]
 
     def encode(self, point: Mapping[str, ParamValue]) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates ``u: (d,)`` in [0, 1], one a name (0.5 where inactive), and ``mask: (d,)``.
@@ -105,7 +111,6 @@ class Space:
         columns = {name: j for j, name in enumerate(self.names)}
         return self.walk(lambda p: p.from_unit(float(u[columns[p.name]])))
 
-    @property
     def fingerprint(self) -> str:
         """Hash of the definition, the same in every process."""
         return _digest([_definition(p) for p in self.parameters])

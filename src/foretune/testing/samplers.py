@@ -118,7 +118,7 @@ class Run:
         method = build_method(self.config, self.space, history=self.history)
         self.study = open_study(
             self.storage,
-            name=study_name(self.task, self.config.method, {"space": self.space.fingerprint}),
+            name=study_name(self.task, self.config.method, {"space": self.space.fingerprint()}),
             higher_is_better=self.task.higher_is_better,
             attributes={"fingerprint": self.task.fingerprint},
             sampler=method.sampler,
