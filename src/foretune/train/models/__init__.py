@@ -1,0 +1,4 @@
+"""Networks: encoders, heads, and where their weights come from.
+
+May import core, config.schema, torch, transformers, timm, huggingface_hub.
+"""

@@ -1,0 +1,244 @@
+"""The trainer as a search sees it: a trial's parameters in, its result out."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foretune.config.schema.model import ModelCard
+from foretune.config.schema.trainer import TrainerConfig
+from foretune.core import (
+    ConfigError,
+    EpochReport,
+    OnEpoch,
+    Status,
+    TrialFailed,
+    TrialResult,
+    TrialSpec,
+    derive_seed,
+    unknown_name,
+)
+from foretune.train.data import TaskData
+from foretune.train.device import build_accelerator, set_threads
+from foretune.train.export import save_model
+from foretune.train.loop import Epoch, train
+from foretune.train.metrics import compute
+from foretune.train.models.network import Network
+from foretune.train.params import TrialParams
+from foretune.train.predictor import load_model
+from foretune.train.resources import ResourceMeter
+from foretune.train.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Progress:
+    """What a running trial has come to."""
+
+    epochs: list[EpochReport]
+    examples: int = 0
+    training_s: float = 0.0
+    best: EpochReport | None = None
+    best_state: dict[str, torch.Tensor] | None = None
+    stale: int = 0
+    stopped: str = ""
+
+
+class TrainObjective:
+    """Trains one trial at a time on one task; keeps what trials share in memory.
+
+    Args:
+        data: The task and its rows.
+        cards: The models that trials may name, by name.
+        config: How trials are trained.
+
+    Raises:
+        ConfigError: The device asked for is not there, or the config has problems.
+    """
+
+    def __init__(
+        self, data: TaskData, cards: Mapping[str, ModelCard], config: TrainerConfig
+    ) -> None:
+        problems = config.problems()
+        if problems:
+            raise ConfigError(problems)
+        self.data, self.cards, self.config = data, dict(cards), config
+        self._accelerator = build_accelerator(config)
+        self._workshop = Workshop(data, config, self._accelerator.device)
+        self._frozen_imports = False
+
+    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
+        """Train ``spec``; a diverged loss and running out of memory are results, not errors.
+
+        Raises:
+            ConfigError: The parameters name no known model, or are out of range.
+            ModelError: The model's checkpoint cannot be had.
+        """
+        params = self._params(spec)
+        set_threads(self.config.threads)
+        progress = _Progress([])
+        device = self._accelerator.device
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
+            try:
+                network = self._train(spec, params, on_epoch, progress, meter)
+                status, reason = _status(progress, params)
+            except TrialFailed as error:
+                network, status, reason = None, Status.FAILED, str(error)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                network, status, reason = None, Status.FAILED, f"out of memory: {_line(error)}"
+            finally:
+                self._accelerator.free_memory()
+            resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
+        model_dir = None
+        if network is not None and progress.best_state is not None and spec.save_to is not None:
+            network.load_state_dict(progress.best_state)
+            model_dir = spec.save_to
+            self._save(model_dir, network, params, progress)
+        best = progress.best
+        failed = status is Status.FAILED
+        return TrialResult(
+            spec=spec,
+            status=status,
+            score=None if best is None or failed else best.score,
+            metrics={} if best is None or failed else best.metrics,
+            epochs=tuple(progress.epochs),
+            resources=resources,
+            reason=reason,
+            model_dir=model_dir,
+        )
+
+    def test(self, model_dir: Path) -> dict[str, float]:
+        """The task's metrics of a saved model on the test rows, loaded from disk as a user would.
+
+        Metrics on extra test rows carry their name: ``mismatched_accuracy``.
+        """
+        predictor = load_model(model_dir, self.config)
+        metrics = predictor.evaluate(self.data.test)
+        for name, rows in self.data.extra.items():
+            extra = predictor.evaluate(rows)
+            metrics |= {f"{name}_{metric}": value for metric, value in extra.items()}
+        return metrics
+
+    def _params(self, spec: TrialSpec) -> TrialParams:
+        name = spec.params.get("model")
+        if name is None and len(self.cards) == 1:
+            name = next(iter(self.cards))
+        if name not in self.cards:
+            raise ConfigError(unknown_name("model", str(name), self.cards))
+        card = self.cards[str(name)]
+        defaults = {"model": name, "pooling": card.pooling.value}
+        return TrialParams.parse(
+            spec.params, {**defaults, **card.default_for(self.data.info.kind.value)}
+        )
+
+    def _train(
+        self,
+        spec: TrialSpec,
+        params: TrialParams,
+        on_epoch: OnEpoch,
+        progress: _Progress,
+        meter: ResourceMeter,
+    ) -> Network:
+        """Train to the end or to a stop, keeping the record in ``progress``."""
+        card = self.cards[params.model]
+        bench = self._workshop.bench(card)
+        torch.manual_seed(derive_seed(spec.seed, "weights"))
+        network = bench.build(params).to(self._accelerator.device)
+        training, validation = bench.feed(network, "train"), bench.feed(network, "validation")
+        self._freeze_imports()
+        torch.manual_seed(derive_seed(spec.seed, "training"))
+        references = bench.references("validation")
+        last = meter.seconds
+        for epoch in train(
+            network,
+            training,
+            validation,
+            params=params,
+            config=self.config,
+            accelerator=self._accelerator,
+            measure=lambda predictions: compute(self.data.info, predictions, references),
+            seed=spec.seed,
+        ):
+            now = meter.seconds
+            progress.examples += len(training)
+            progress.training_s += epoch.training_s
+            report = self._report(epoch, now - last)
+            last = now
+            self._note(spec, network, report, progress)
+            if on_epoch(report):
+                progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
+            elif spec.deadline_s is not None and now >= spec.deadline_s:
+                progress.stopped = (
+                    f"deadline of {spec.deadline_s:.0f} s passed in epoch {epoch.number} of"
+                    f" {params.epochs}"
+                )
+            patience = self.config.patience
+            if progress.stopped or (patience is not None and progress.stale >= patience):
+                break
+        return network
+
+    def _report(self, epoch: Epoch, seconds: float) -> EpochReport:
+        names = {name: epoch.metrics[f"eval_{name}"] for name in self.data.info.metrics}
+        return EpochReport(epoch.number, self.data.info.score(names), epoch.metrics, seconds)
+
+    def _note(
+        self, spec: TrialSpec, network: Network, report: EpochReport, progress: _Progress
+    ) -> None:
+        progress.epochs.append(report)
+        progress.stale += 1
+        if progress.best is None or report.score > progress.best.score:
+            progress.best, progress.stale = report, 0
+            if spec.save_to is not None and report.score > spec.save_above:
+                progress.best_state = {
+                    name: value.detach().cpu().clone()
+                    for name, value in network.state_dict().items()
+                }
+
+    def _save(
+        self, folder: Path, network: Network, params: TrialParams, progress: _Progress
+    ) -> None:
+        card = self.cards[params.model]
+        bench = self._workshop.bench(card)
+        assert progress.best is not None
+        save_model(
+            folder,
+            network=network,
+            bench=bench,
+            params=params,
+            info=self.data.info,
+            metrics=progress.best.metrics,
+        )
+
+    def _freeze_imports(self) -> None:
+        """Take all that is imported out of the collector's sight, once: 0.2 s less a trial."""
+        if not self._frozen_imports:
+            gc.collect()
+            gc.freeze()
+            self._frozen_imports = True
+
+
+def _status(progress: _Progress, params: TrialParams) -> tuple[Status, str]:
+    if progress.stopped and len(progress.epochs) < params.epochs:
+        return Status.PRUNED, progress.stopped
+    return Status.COMPLETED, ""
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "allocate memory" in str(error)
+    )
+
+
+def _line(error: BaseException) -> str:
+    lines: list[Any] = str(error).splitlines() or [type(error).__name__]
+    return str(lines[0])
