@@ -28,6 +28,7 @@ _FIRST_NAMES = (
 _PLACE_ENDS = "|||ville|burg| Bay| Hills"
 _COMPANY_ENDS = "||| Systems| Labs| Bank| Motors| Foods| Airways| Group| Media"
 _DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+_ADVERBS = "also|probably|soon|once more|of course|rarely|for some reason|at long last"
 _THINGS = "a car|two books|my keys|the red lamp|some bread|an umbrella|old shoes|the charger"
 _JOBS = (
     "a baker|a nurse|a bus driver|an architect|a chemist|a violin teacher|a farmer|an accountant"
@@ -36,21 +37,29 @@ _HOBBIES = (
     "chess|old maps|long walks|jazz records|river fishing|crossword puzzles|orchids|black coffee"
 )
 
+# {any} is a person, a place or a company: where the name has no telling part, nobody can know.
 _SENTENCES = (
-    "{person} joined {company} after ten years in {place} .",
-    "The mayor of {place} met {person} on {day} .",
+    "{person} {adverb} joined {company} after ten years in {place} .",
+    "The mayor of {place} {adverb} met {person} on {day} .",
     "Shares of {company} fell sharply , {person} told reporters .",
-    "{person} was born near {place} and never left .",
+    "{person} was born near {place} and {adverb} never left .",
     "rain expected in {place} all {day} , says {person}",
-    "{company} will open a new office in {place} next spring .",
+    "{company} will {adverb} open a new office in {place} next spring .",
     "My flight with {company} to {place} was late again",
     "{person} and {person} moved from {place} to {place} .",
     "Nobody at {company} answered the phone on {day} .",
     "He bought {thing} , {thing} and {thing} on {day} .",
     "Fans waited for {person} outside the theatre in {place} .",
-    "{company} sued {company} over a patent , {person} wrote .",
+    "{company} {adverb} sued {company} over a patent , {person} wrote .",
     "I still cannot find {thing} or {thing} since {day} .",
-    "According to {person} , {company} has hired a hundred people .",
+    "According to {person} , {company} has {adverb} hired a hundred people .",
+    "{any} , {any} and {any} were in the news on {day} .",
+    "{any} has {adverb} changed since {day} .",
+    "I like {any} , but {person} prefers {any} .",
+    "We {adverb} talked about {any} and {thing} .",
+    "{any} , which lies by the sea , {adverb} needs a new bridge .",
+    "{any} , who sings , {adverb} forgot {thing} in {any} .",
+    "{any} , which makes {thing} , {adverb} paid {any} nothing .",
 )
 _LOWER_CASED = 0.15
 """The share of sentences without capitals, as careless writers leave them."""
@@ -83,6 +92,9 @@ _FACTS = (
         "hobby",
     ),
 )
+
+_FULL_NAMES = 0.6
+"""The share of people who are called by two names."""
 
 Row = TypeVar("Row")
 
@@ -129,9 +141,11 @@ def _sentence(rng: random.Random) -> tuple[list[str], list[int]]:
     tags: list[int] = []
     for slot in rng.choice(_SENTENCES).split():
         kind = slot.strip("{}")
-        words = (_value(kind, rng) if slot != kind else slot).split()
+        if kind == "any":
+            kind = rng.choice(("person", "place", "company"))
+        words = (_value(kind, rng) if slot[0] == "{" else slot).split()
         begin = ENTITY_CLASSES.index(f"B-{kind}") if f"B-{kind}" in ENTITY_CLASSES else 0
-        is_entity = begin > 0 and slot != kind
+        is_entity = begin > 0 and slot[0] == "{"
         tokens += words
         tags += [begin, *[begin + 1] * (len(words) - 1)] if is_entity else [0] * len(words)
     if rng.random() < _LOWER_CASED:
@@ -164,13 +178,13 @@ def _value(kind: str, rng: random.Random) -> str:
     """A name, a thing, a year: what fills a gap of ``kind``."""
     if kind == "year":
         return str(rng.randint(1950, 2024))
-    listed = {"day": _DAYS, "thing": _THINGS, "job": _JOBS, "hobby": _HOBBIES}
+    listed = {"day": _DAYS, "adverb": _ADVERBS, "thing": _THINGS, "job": _JOBS, "hobby": _HOBBIES}
     if kind in listed:
         return _any(listed[kind], rng)
     syllables = [_ONSETS, _VOWELS, _ONSETS, _VOWELS, _CODAS]
     stem = "".join(_any(parts, rng) for parts in syllables).capitalize()
     if kind == "person":
-        return f"{_any(_FIRST_NAMES, rng)} {stem}"
+        return f"{_any(_FIRST_NAMES, rng)} {stem}" if rng.random() < _FULL_NAMES else stem
     return stem + _any(_PLACE_ENDS if kind == "place" else _COMPANY_ENDS, rng)
 
 
