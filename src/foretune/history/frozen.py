@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from foretune.history.schema import distribution_text
 from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, StudyHead, Triple
 
 
@@ -31,7 +32,9 @@ class FlatBuilder:
     def __init__(self) -> None:
         self.heads: dict[str, StudyHead] = {}
         self._places: dict[str, int] = {}
-        self._trials = ColumnPages((np.int32, np.int64, np.int8, np.float64, np.float64))
+        self._trials = ColumnPages(
+            (np.int32, np.int64, np.int8, np.float64, np.float64, np.float64)
+        )
         self._params = ColumnPages((np.int64, np.int32, np.float64))
         self._points = ColumnPages((np.int64, np.int64, np.float64))
         self._attrs = ColumnPages((np.int64, np.int32, np.float64))
@@ -47,9 +50,10 @@ class FlatBuilder:
         study = self._places.setdefault(head.name, len(self._places))
         rows, cells, points, attrs = [], [], [], []
         for row, trial in enumerate(trials, self._row):
-            rows.append((study, trial.number, trial.state.value, _value(trial), _wall(trial)))
+            told = (trial.number, trial.state.value, _value(trial))
+            rows.append((study, *told, _started(trial), _wall(trial)))
             for name, distribution in trial.distributions.items():
-                key = (name, _text(distribution, self._texts))
+                key = (name, distribution_text(distribution, self._texts))
                 self._keys.setdefault(key, distribution)
                 code = self._codes.setdefault(key, len(self._codes))
                 cells.append((row, code, distribution.to_internal_repr(trial.params[name])))
@@ -70,7 +74,7 @@ class FlatBuilder:
 
     def tables(self) -> FlatTables:
         """Everything added so far, sorted by study and number."""
-        study, number, state, value, seconds = self._trials.joined()
+        study, number, state, value, started, seconds = self._trials.joined()
         order = np.lexsort((number, study))
         place = np.empty(order.size, np.int64)
         place[order] = np.arange(order.size)
@@ -85,6 +89,7 @@ class FlatBuilder:
             number=number[order],
             state=state[order],
             value=value[order],
+            started=started[order],
             seconds=seconds[order],
             keys=tuple(ParamKey(name, self._keys[name, text]) for name, text in self._codes),
             param=moved(self._params),
@@ -107,16 +112,12 @@ def numeric(attrs: Mapping[str, object]) -> dict[str, float]:
     }
 
 
-def _text(distribution: BaseDistribution, texts: dict[int, tuple[BaseDistribution, str]]) -> str:
-    """The distribution as JSON, worked out once an object."""
-    known = texts.get(id(distribution))
-    if known is None or known[0] is not distribution:
-        known = texts[id(distribution)] = (distribution, distribution_to_json(distribution))
-    return known[1]
-
-
 def _value(trial: FrozenTrial) -> float:
     return trial.values[0] if trial.values else math.nan
+
+
+def _started(trial: FrozenTrial) -> float:
+    return math.nan if trial.datetime_start is None else trial.datetime_start.timestamp()
 
 
 def _wall(trial: FrozenTrial) -> float:

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 
 from foretune.history.assemble import assemble
 from foretune.history.records import HistoryRecords, StudyRecord
-from foretune.history.source import Source, label, read_source
+from foretune.history.source import Source, find, label
 from foretune.history.tables import StudyHead, UnreadableError
 
 History = Source | Iterable["Source"] | None
@@ -76,7 +76,7 @@ def _read_one(
 
     called = label(source)
     try:
-        studies, notes = assemble(read_source(source, keep), called)
+        studies, notes = assemble(find(source).tables(keep), called)
     except UnreadableError as problem:
         return [], [f"{called} {problem}."]
     except Exception as error:  # whatever a damaged file provokes must not end a search

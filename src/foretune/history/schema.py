@@ -11,7 +11,7 @@ import json
 import math
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 
 from foretune.history.tables import StudyHead
 
@@ -106,6 +106,16 @@ def parse_distribution(text: str) -> BaseDistribution | None:
         return None
     bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
     return distribution if all(math.isfinite(b) for b in bounds) else None
+
+
+def distribution_text(
+    distribution: BaseDistribution, known: dict[int, tuple[BaseDistribution, str]]
+) -> str:
+    """``distribution`` as JSON, worked out once an object; ``known`` remembers."""
+    found = known.get(id(distribution))
+    if found is None or found[0] is not distribution:
+        found = known[id(distribution)] = (distribution, distribution_to_json(distribution))
+    return found[1]
 
 
 def columns_of(name: str, *columns: str) -> sa.TableClause:

@@ -23,11 +23,24 @@ from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, Tri
 
 PAGE_ROWS = 50_000
 FEW = 1000  # so many studies can be named in one query
+VALUES = ("trial_values", "trial_value_id", "objective", "value")
+POINTS = (
+    "trial_intermediate_values",
+    "trial_intermediate_value_id",
+    "step",
+    "intermediate_value",
+)
+EMPTY: Triple = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 NUMBER_STARTS = tuple("-0123456789IN")  # how a number begins in JSON: Infinity and NaN too
 
 
-def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
-    """The studies of a database that ``keep`` says yes to.
+def read_sql(engine: sa.Engine, keep: Keep, *, outline: bool = False) -> FlatTables:
+    """The studies of a database that ``keep`` wants.
+
+    Args:
+        engine: The database.
+        keep: Says which studies are wanted.
+        outline: Leave out parameters, curves and attributes, which are nine tenths of the time.
 
     Raises:
         UnknownSchemaError: The revision is not in ``REVISIONS``.
@@ -36,7 +49,7 @@ def read_sql(engine: sa.Engine, keep: Keep) -> FlatTables:
     """
     with engine.connect() as connection, _collector_paused():
         check_revision(connection)
-        return _Reader(connection, keep).tables()
+        return _Reader(connection, keep, outline).tables()
 
 
 @contextmanager
@@ -58,6 +71,7 @@ class _Reader:
 
     connection: sa.Connection
     keep: Keep
+    outline: bool
 
     def tables(self) -> FlatTables:
         heads, notes = read_heads(self.connection)
@@ -65,28 +79,25 @@ class _Reader:
         few = 4 * len(kept) <= len(heads) and len(kept) <= FEW
         self.only = kept if few else None
         study_of = {study: index for index, study in enumerate(kept)}
-        study, number, state, seconds = self._trials(study_of)
-        keys, param = self._params()
+        study, number, state, started, seconds = self._trials(study_of)
         value = np.full(study.size, np.nan)
-        row, _, told = self._numbers("trial_values", "trial_value_id", "objective", "value")
+        row, _, told = self._numbers(*VALUES)
         value[row] = told
         value[state == TrialState.RUNNING.value] = np.nan
-        attr_names, attr = self._attrs()
+        keys, param = ((), EMPTY) if self.outline else self._params()
+        attr_names, attr = ((), EMPTY) if self.outline else self._attrs()
+        point = EMPTY if self.outline else self._numbers(*POINTS)
         return FlatTables(
             heads=tuple(heads[k] for k in kept),
             study=study,
             number=number,
             state=state,
             value=value,
+            started=started,
             seconds=seconds,
             keys=keys,
             param=param,
-            point=self._numbers(
-                "trial_intermediate_values",
-                "trial_intermediate_value_id",
-                "step",
-                "intermediate_value",
-            ),
+            point=point,
             attr_names=attr_names,
             attr=attr,
             notes=tuple(notes),
@@ -130,7 +141,7 @@ class _Reader:
             "datetime_start",
             "datetime_complete",
         )
-        pages = ColumnPages((np.int64, np.int32, np.int64, np.int8, np.float64))
+        pages = ColumnPages((np.int64, np.int32, np.int64, np.int8, np.float64, np.float64))
         c = table.c
         coded = _coded(c.state, {s.name: s.value for s in TrialState}, TrialState.FAIL.value)
         columns = [c.trial_id, c.study_id, sa.func.coalesce(c.number, -1), coded]
@@ -140,13 +151,13 @@ class _Reader:
             index = np.array([study_of.get(study, -1) for study in studies], np.int32)
             mine = index >= 0
             parts = (np.array(found), index, np.array(numbers), np.array(states))
-            pages.add(*(part[mine] for part in parts), _elapsed(starts, ends)[mine])
-        ids, study, number, state, seconds = pages.joined()
+            pages.add(*(part[mine] for part in parts), *_moments(starts, ends, mine))
+        ids, study, number, state, started, seconds = pages.joined()
         order = np.lexsort((number, study))
         self.trial_ids = ids
         self.row_of = np.empty(ids.size, np.int64)
         self.row_of[order] = np.arange(ids.size)
-        return study[order], number[order], state[order], seconds[order]
+        return tuple(column[order] for column in (study, number, state, started, seconds))
 
     def _params(self) -> tuple[tuple[ParamKey, ...], Triple]:
         table = columns_of(
@@ -205,11 +216,12 @@ def _coded(column: sa.ColumnElement, codes: dict[str, int], other: int) -> sa.Co
     return sa.case(*whens, else_=sa.literal_column(str(other)))
 
 
-def _elapsed(starts: tuple, ends: tuple) -> np.ndarray:
-    """Seconds between two columns of moments (text or datetime, None where unknown)."""
-    moments = [np.array(column, "datetime64[us]") for column in (starts, ends)]
-    seconds = (moments[1] - moments[0]).astype(np.float64) / 1e6
-    return np.where(np.isnat(moments[0]) | np.isnat(moments[1]), np.nan, seconds)
+def _moments(starts: tuple, ends: tuple, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts in seconds since 1970 and spans in seconds, of text or datetime; NaN: unknown."""
+    start, end = (np.array(column, "datetime64[us]")[mine] for column in (starts, ends))
+    started = np.where(np.isnat(start), np.nan, start.astype(np.int64) / 1e6)
+    spans = (end - start) / np.timedelta64(1, "s")
+    return started, spans
 
 
 def _number(text: str) -> float:

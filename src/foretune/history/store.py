@@ -25,7 +25,8 @@ from foretune.history.schema import (
     UnknownSchemaError,
     check_revision,
 )
-from foretune.history.source import file_path, mask_url, reason, sqlite_reader
+from foretune.history.source import sqlite_reader
+from foretune.history.urls import file_path, mask_url, reason
 
 BUSY_TIMEOUT_S = 30.0
 ADVISORY_LOCK = 7_267_203  # any number, the same in every process
@@ -54,7 +55,7 @@ def open_storage(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> RDBStor
     except HistoryError as error:
         raise HistoryError(f"history {mask_url(url)} {error}") from error
     except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.OptunaError) as error:
-        raise HistoryError(f"history {mask_url(url)} {reason(error, _password(url))}") from error
+        raise HistoryError(f"history {mask_url(url)} {reason(error, url)}") from error
 
 
 def _open_file(url: str, path: Path, busy_timeout_s: float) -> RDBStorage:
@@ -157,10 +158,3 @@ def _storage(url: str, connect_args: dict[str, float], *, complete: bool) -> RDB
         )
     except RuntimeError as error:  # Optuna's word for another schema
         raise HistoryError(f"cannot be used by Optuna {optuna.__version__}: {error}") from error
-
-
-def _password(url: str) -> str | None:
-    try:
-        return sa.make_url(url).password
-    except sa.exc.ArgumentError:
-        return None

@@ -51,6 +51,7 @@ class FlatTables:
         number: ``(n,)`` int64 trial numbers, ascending inside a study.
         state: ``(n,)`` int8 values of TrialState.
         value: ``(n,)`` float64 first objective value; NaN where none.
+        started: ``(n,)`` float64 seconds since 1970 in UTC; NaN where unknown.
         seconds: ``(n,)`` float64 completion minus start; NaN where unknown.
         keys: Distinct (parameter, distribution) pairs.
         param: Columns (row, key, value): int64, int32 index into ``keys``, float64 internal value.
@@ -65,6 +66,7 @@ class FlatTables:
     number: np.ndarray
     state: np.ndarray
     value: np.ndarray
+    started: np.ndarray
     seconds: np.ndarray
     keys: tuple[ParamKey, ...]
     param: Triple

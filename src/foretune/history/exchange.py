@@ -1,0 +1,232 @@
+"""How do histories travel: exported to a file, imported into a storage, merged into one?
+
+Nothing is ever written over by halves: files are written beside their final name and moved there
+when they are whole, studies are added one transaction each, and an existing study is never
+changed: the same study again is skipped, another one of its name comes in under a new name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from copy import copy as shallow
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from foretune.core import HistoryError
+from foretune.history.attrs import FAILURE
+from foretune.history.copies import StudyCopy, copies_of_database, write_copy
+from foretune.history.parquet import ParquetFile, write_parquet
+from foretune.history.rows import to_rows
+from foretune.history.schema import read_heads
+from foretune.history.source import PARQUET, Source, explained, find, label
+from foretune.history.store import open_storage
+from foretune.history.tables import StudyHead, UnreadableError
+
+STILL_RUNNING = "was still running when its study was copied"
+
+
+@dataclass
+class Exchanged:
+    """What an export, import or merge did; ``notes`` say what it left out and why."""
+
+    n_studies: int = 0
+    n_trials: int = 0
+    n_known: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def export_history(
+    sources: Sequence[Source],
+    path: Path,
+    *,
+    studies: Collection[str] | None = None,
+    overwrite: bool = False,
+) -> Exchanged:
+    """Write the studies of ``sources`` (or those of ``studies``) to one parquet file.
+
+    Raises:
+        HistoryError: A source cannot be read, a study is not there, there is nothing to write, the
+            file exists and ``overwrite`` is not set, or it cannot be written.
+    """
+    if path.suffix not in PARQUET:
+        raise HistoryError(f"expected a file that ends in .parquet, got {path}")
+    done = Exchanged()
+    with _replacing(path, overwrite=overwrite) as part, _told():
+        digests: dict[str, str] = {}
+
+        def copies() -> Iterator[StudyCopy]:
+            found = _copies(sources, studies, done.notes)
+            for copy in _new(found, set(), digests.__getitem__, done):
+                # One source names no study twice, so nothing is compared.
+                digests[copy.head.name] = _digest(copy) if len(sources) > 1 else ""
+                yield copy
+
+        write_parquet(copies(), part)
+        lacking = sorted(set(studies or ()) - digests.keys())
+        if lacking:
+            raise HistoryError(f"no study {lacking[0]!r} with trials in {_labels(sources)}")
+        if not done.n_trials:
+            raise HistoryError(f"nothing to export: no trials in {_labels(sources)}")
+    return done
+
+
+def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
+    """Add the studies of ``sources`` to a storage that ``open_storage`` opened.
+
+    Raises:
+        HistoryError: A source cannot be read, or the storage cannot be written. The studies that
+            were added until then stay, whole.
+    """
+    done = Exchanged()
+
+    def digest_of(name: str) -> str:
+        with storage.engine.connect() as connection:
+            (there,) = copies_of_database(connection, lambda head: head.name == name)
+            return _digest(_settled(there))
+
+    with _told(), explained(storage.url):
+        with storage.engine.connect() as connection:
+            names = {head.name for head in read_heads(connection)[0].values()}
+        for copy in _new(_copies(sources, None, done.notes), names, digest_of, done):
+            with storage.engine.begin() as connection:
+                write_copy(connection, copy, copy.head.name)
+    return done
+
+
+def merge_histories(sources: Sequence[Source], path: Path, *, overwrite: bool = False) -> Exchanged:
+    """Write the studies of several sources to one new file, parquet or SQLite by its ending.
+
+    Raises:
+        HistoryError: As for export; an existing database is never replaced.
+    """
+    if path.suffix in PARQUET:
+        return export_history(sources, path, overwrite=overwrite)
+    if path.exists():
+        raise HistoryError(
+            f"{path} exists and a database is never replaced: give another file, or add to it by"
+            f" history.action=import storage.url=sqlite:///{path}"
+        )
+    with _replacing(path, overwrite=False) as part:
+        storage = open_storage(f"sqlite:///{part}")
+        try:
+            done = import_history(sources, storage)
+        finally:
+            storage.engine.dispose()
+        with closing(sqlite3.connect(part)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")  # one file, to be moved as a whole
+    return done
+
+
+def _copies(
+    sources: Sequence[Source], studies: Collection[str] | None, notes: list[str]
+) -> Iterator[StudyCopy]:
+    """The studies of all sources, finished; those without trials are noted."""
+
+    def keep(head: StudyHead) -> bool:
+        return studies is None or head.name in studies
+
+    for source in sources:
+        try:
+            history = find(source)
+            for copy in history.copies(keep):
+                if copy.trials:
+                    yield _settled(copy)
+                else:
+                    notes.append(f"{label(source)}: left out study {copy.head.name!r} (no trials).")
+        except UnreadableError as problem:
+            raise HistoryError(f"{label(source)} {problem}") from problem
+        if isinstance(history, ParquetFile):
+            notes += history.notes()
+
+
+def _settled(study: StudyCopy) -> StudyCopy:
+    """``study`` with its trials numbered without gaps, and running ones as failed.
+
+    Nobody runs them where the copy goes, and they would wait there for ever.
+    """
+    trials = []
+    for number, trial in enumerate(study.trials):
+        told = shallow(trial)
+        told.number = number
+        if trial.state is TrialState.RUNNING:
+            told.state = TrialState.FAIL
+            told.values = None
+            told.user_attrs = {**trial.user_attrs, FAILURE: STILL_RUNNING}
+            told.datetime_complete = None
+        trials.append(told)
+    return replace(study, trials=trials)
+
+
+def _new(
+    copies: Iterator[StudyCopy],
+    names: set[str],
+    digest_of: Callable[[str], str],
+    done: Exchanged,
+) -> Iterator[StudyCopy]:
+    """Those of ``copies`` that are not there yet, under free names, which join ``names``."""
+    for found in copies:
+        asked = name = found.head.name
+        known = False
+        for k in itertools.count(2):
+            known = name in names and digest_of(name) == _digest(found)
+            if known or name not in names:
+                break
+            name = f"{asked}-{k}"
+        if known:
+            done.n_known += 1
+            continue
+        names.add(name)
+        if name != asked:
+            done.renamed[asked] = name
+        done.n_studies += 1
+        done.n_trials += len(found.trials)
+        yield replace(found, head=replace(found.head, name=name))
+
+
+def _digest(study: StudyCopy) -> str:
+    """Equal for two copies of one study, whatever they are named and wherever they lie."""
+    nameless = replace(study, head=replace(study.head, name=""))
+    told = hashlib.sha256()
+    for row in to_rows(nameless):
+        told.update(json.dumps(row, sort_keys=True).encode())
+    return told.hexdigest()
+
+
+def _labels(sources: Sequence[Source]) -> str:
+    return ", ".join(label(source) for source in sources)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong underneath, in the words of HistoryError."""
+    try:
+        yield
+    except UnreadableError as problem:
+        raise HistoryError(f"the history {problem}") from problem
+
+
+@contextmanager
+def _replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A path to write to, moved to ``path`` if all goes well and deleted if not."""
+    if path.exists() and not overwrite:
+        raise HistoryError(f"{path} exists: give another file, or history.overwrite=true")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise HistoryError(f"{path} cannot be written ({error.strerror or error})") from error
+    finally:
+        for left in ("", "-wal", "-shm", ".lock"):
+            Path(f"{part}{left}").unlink(missing_ok=True)
