@@ -51,7 +51,7 @@ def assemble(tables: FlatTables, source: str) -> tuple[list[StudyRecord], list[s
                 trial_attrs=numeric,
             )
         )
-    notes += [f"{source}: left out {_named(who)} ({why})." for why, who in left_out.items()]
+    notes += [f"{source}: left out {named(who)} ({why})." for why, who in left_out.items()]
     return studies, notes
 
 
@@ -161,7 +161,12 @@ def _seconds(attrs: dict[str, np.ndarray], wall: np.ndarray) -> np.ndarray:
     return wall if told is None else np.where(np.isfinite(told), told, wall)
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """Studies by name, the first few of many.
+
+    >>> named(["a"]), named(["a", "b"])
+    ("study 'a'", "2 studies: 'a', 'b'")
+    """
     shown = ", ".join(repr(name) for name in names[:3])
     if len(names) == 1:
         return f"study {shown}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
-from foretune.history.assemble import assemble
+from foretune.history.assemble import assemble, named
 from foretune.history.records import HistoryRecords, StudyRecord
 from foretune.history.source import Source, find, label
 from foretune.history.tables import StudyHead, UnreadableError
@@ -83,7 +83,7 @@ def _read_one(
         _log.debug("reading %s failed", called, exc_info=True)
         return [], [f"{called} cannot be read ({type(error).__name__})."]
     if same_data:
-        notes.append(f"{called}: left out {len(same_data)} studies of the same data.")
+        notes.append(f"{called}: left out {named(same_data)} (the same data).")
     if not seen:
         notes.append(f"{called} holds no studies.")
     return studies, notes
