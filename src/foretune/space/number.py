@@ -80,9 +80,9 @@ class Float:
         )
 
     def _at(self, k: int) -> float:
-        """The ``k``-th value of a stepped range, or its last one."""
+        """The ``k``-th value of a stepped range, or its last one: 0.9, not 0.8999999999999999."""
         assert self.step is not None
-        return min(self.low + self.step * min(k, self._steps - 1), self.high)
+        return min(float(f"{self.low + self.step * min(k, self._steps - 1):.12g}"), self.high)
 
     @property
     def _steps(self) -> int:

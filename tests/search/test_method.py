@@ -1,0 +1,129 @@
+"""Settings become samplers and pruners with exact names."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from foretune.config.schema.executor import ExecutorConfig
+from foretune.config.schema.search import BayesConfig, GridConfig, SearchConfig
+from foretune.core import Budget, ConfigError
+from foretune.search import build_method, build_pruner
+from foretune.space import Choice, Float, Space, point_key
+from foretune.testing.samplers import CONDITIONAL, FINITE, Run
+
+FLAT = Space((Float("lr", 1e-5, 1e-2, log=True), Choice("optimiser", ("adam", "sgd"))))
+
+
+@pytest.mark.parametrize(
+    ("config", "space", "name"),
+    [
+        (SearchConfig(method="random"), FLAT, "random search"),
+        (SearchConfig(method="grid"), FLAT, "grid of 6 points, in order"),
+        (SearchConfig(method="grid", n_trials=4), FLAT, "grid of 6 points, in shuffled order"),
+        (SearchConfig(method="bayes"), FLAT, f"TPE, multivariate (Optuna {optuna.__version__})"),
+        (
+            SearchConfig(method="bayes"),
+            CONDITIONAL,
+            f"TPE, multivariate, group (Optuna {optuna.__version__})",
+        ),
+        (
+            SearchConfig(method="bayes", bayes=BayesConfig("gp")),
+            CONDITIONAL,
+            f"GPSampler, conditional parameters at random (Optuna {optuna.__version__})",
+        ),
+    ],
+)
+def test_the_name_says_exactly_what_it_is(config, space, name):
+    assert build_method(config, space).description == name
+
+
+def test_a_grid_larger_than_the_budget_says_so():
+    method = build_method(SearchConfig(method="grid", n_trials=4), FLAT)
+    assert method.notes == (
+        "the grid holds 6 points, more than the budget: visited in shuffled order",
+    )
+    assert method.n_points == 6
+
+
+def test_a_grid_of_every_value_needs_lists():
+    config = SearchConfig(method="grid", grid=GridConfig(points=None))
+    with pytest.raises(ConfigError, match=r"lr: a real number .*\+space.params.NAME.choices"):
+        build_method(config, FLAT)
+    assert build_method(config, FINITE).n_points == 9
+
+
+def test_points_per_number_have_an_effect():
+    config = SearchConfig(method="grid", grid=GridConfig(points=5))
+    assert build_method(config, FLAT).n_points == 10
+
+
+def test_a_huge_grid_is_visited_without_being_listed(tmp_path):
+    space = Space(tuple(Float(f"x{i}", 0.0, 1.0) for i in range(30)))
+    run = Run(SearchConfig(method="grid", n_trials=5), tmp_path, space=space)
+    assert run().n_trials == 5
+    assert len({point_key(p) for p in run.points}) == 5
+
+
+@pytest.mark.parametrize("name", ["none", "median", "percentile", "successive_halving"])
+def test_pruners_are_optunas(name):
+    assert type(build_pruner(name)).__module__.startswith("optuna.pruners")
+
+
+def test_hyperband_leaves_the_sampler_the_whole_study(tmp_path):
+    """Optuna would show it one bracket: a grid would then repeat the other brackets' points."""
+    config = SearchConfig(method="grid", n_trials=40, pruner="hyperband")
+    run = Run(config, tmp_path)
+    summary = run()
+    assert any(t.state == TrialState.PRUNED for t in run.trials)
+    assert len({point_key(p) for p in run.points}) == summary.n_trials == 40
+    assert not any("duplicate_of" in t.user_attrs for t in run.trials)
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'median'"):
+        build_pruner("medain")
+    with pytest.raises(ConfigError, match="did you mean 'random'"):
+        build_method(SearchConfig(method="randon"), FLAT)
+    with pytest.raises(ConfigError, match="Known: gp, tpe"):
+        build_method(SearchConfig(method="bayes", bayes=BayesConfig("cma")), FLAT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"n_trials": 0}, "search.n_trials: expected at least 1, got 0"),
+        ({"n_trials": -3}, "search.n_trials: expected at least 1, got -3"),
+        ({"n_trials": None}, "search: expected n_trials and/or budget_s, got neither"),
+        ({"budget_s": 0}, "search.budget_s: expected a duration above 0 seconds, got 0"),
+        ({"budget_s": "2 fortnights"}, "search.budget_s: expected a duration such as 90"),
+        ({"budget_s": [1]}, "search.budget_s: "),
+        ({"seed": -1}, "search.seed: expected 0 or more, got -1"),
+        ({"method": "metta"}, "search.method: unknown search method 'metta': did you mean 'meta'"),
+        ({"pruner": "mdian"}, "search.pruner: unknown pruner 'mdian': did you mean 'median'"),
+        ({"grid": GridConfig(0)}, "search.grid.points: expected at least 1, got 0"),
+        ({"bayes": BayesConfig("tpee")}, "search.bayes.algorithm: unknown algorithm 'tpee'"),
+    ],
+)
+def test_problems(changes, problem):
+    found = replace(SearchConfig(), **changes).problems()
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_problems_of_the_meta_section():
+    config = SearchConfig()
+    config.meta.meta_lr, config.meta.support_size, config.meta.meta_iterations = 0.0, 0, -1
+    assert [line.split(":")[0] for line in config.problems()] == [
+        "search.meta.meta_lr",
+        "search.meta.support_size",
+        "search.meta.meta_iterations",
+    ]
+
+
+def test_the_defaults_are_in_order():
+    assert SearchConfig().problems() == []
+    assert ExecutorConfig().problems() == []
+    assert "did you mean 'inline'" in ExecutorConfig("inlin").problems()[0]
+    assert SearchConfig(n_trials=None, budget_s="2h").budget() == Budget(None, 7200.0)
