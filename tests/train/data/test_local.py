@@ -243,8 +243,8 @@ GOOD = "\n".join(f"text {k},{'ab'[k % 2]}" for k in range(20))
         ("text,label\n" + "x,a\n" * 20, "expected at least two classes"),
         (f"text,label\n{GOOD}\nx", "expected a csv file in"),
         (f"text,text\n{GOOD}", "expected each column once"),
-        ("text,label\n" + "x,1\ny,2.5\n" * 10, "got 2.5; use a regression kind"),
-        ("text,label\n" + "x,1\ny,0\n" * 10 + "z,\n", "got a row without"),
+        ("text,label\n" + "x,1\ny,2.5\n" * 10, "got 2.5 at position 1; use"),
+        ("text,label\n" + "x,1\ny,0\n" * 10 + "z,\n", "got none at position 20"),
         ("text,label\na,1\nb,0\n", "at least 10 training rows"),
         (f"text,label\n{GOOD}\ncaf\xe9,a".encode("latin-1"), "expected UTF-8 text"),
     ],
@@ -294,6 +294,40 @@ def test_an_answer_that_is_not_in_its_context(tmp_path):
     line = json.dumps({"question": "who?", "context": "nobody", "answers": "somebody"})
     with pytest.raises(DataError, match="got 'somebody', which is not in row 0"):
         load_broken(tmp_path, "t.jsonl", f"{line}\n" * 20, kind="question-answering")
+
+
+@pytest.mark.parametrize("answers", ["d", ["d"], {"text": ["d"]}])
+def test_answers_of_one_context_are_cut_by_rows(tmp_path, answers):
+    rows = [{"question": f"{k}?", "context": "c d", "answers": answers} for k in range(20)]
+    content = "\n".join(map(json.dumps, rows))
+    loaded = load_broken(tmp_path, "t.jsonl", content, kind="question-answering")
+    assert loaded.info.rows == {"train": 16, "validation": 2, "test": 2}
+    assert loaded.train[0]["answers"] == {"text": ["d"], "answer_start": [2]}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([None] * 20, "cannot be read (row 0): no image"),
+        ([7] * 20, "expected images (or their bytes, or paths) in column 'image'"),
+        (["nowhere.png"] * 20, "expected an image at nowhere.png, got none"),
+        ([b"no image"] * 20, "cannot be read (row 0)"),
+        ([None, *[b"no image"] * 19], "cannot be read (row 0): no image"),
+    ],
+)
+def test_columns_that_hold_no_images(tmp_path, values, said):
+    rows = Dataset.from_dict({"image": values, "label": [0, 1] * 10})
+    rows.to_parquet(tmp_path / "t.parquet")
+    asked = task("image-classification", files=FilesConfig(train=str(tmp_path / "t.parquet")))
+    with pytest.raises(DataError) as caught:
+        load_task(asked, DataConfig())
+    assert said in str(caught.value)
+
+
+def test_labels_that_are_lists(tmp_path):
+    content = "\n".join([json.dumps({"text": "x", "label": ["a"]})] * 20)
+    with pytest.raises(DataError, match="expected class names or whole numbers"):
+        load_broken(tmp_path, "t.jsonl", content, classes=["a", "b"])
 
 
 def test_tags_without_names(tmp_path):

@@ -25,7 +25,7 @@ def checked_answers(
         ids: The questions' ids; None: their positions.
         questions: The questions.
         contexts: The texts that hold the answers.
-        answers: Of each question: an answer's text, or ``{"text": [...], "answer_start": [...]}``.
+        answers: Of each question: a text or several, or ``{"text": [...], "answer_start": [...]}``.
         where: Which rows these are, for an error.
 
     Raises:
@@ -65,7 +65,9 @@ def checked_answers(
 def _texts_and_starts(answer: object, context: str) -> tuple[list[str], list[int]]:
     """The answer's texts and where they start; looked up where the row does not say."""
     if isinstance(answer, str):
-        return [answer], [context.find(answer)]
+        answer = [answer]
+    if isinstance(answer, list):
+        return answer, [context.find(text) for text in answer]
     if not isinstance(answer, Mapping):
         return [], []
     texts = cast("list[str]", answer.get("text") or [])

@@ -176,8 +176,8 @@ def _tokens(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where
 
 
 def _images(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where: str) -> Dataset:
+    import pyarrow as pa
     from datasets import Image
-    from datasets.exceptions import DatasetsError
 
     labels = _column(rows, columns.label, where).to_pylist()
     ids = class_ids(labels, _declared_names(rows, columns.label), classes, where)
@@ -187,7 +187,7 @@ def _images(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where
         images = images.rename_column(columns.image, "image")
     try:
         images = images.cast_column("image", Image())
-    except (DatasetsError, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             f"expected images (or their bytes, or paths) in column {columns.image!r} of {where}, "
             f"got {rows.features[columns.image]}"

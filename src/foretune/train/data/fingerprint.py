@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foretune.core import DataError
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -66,6 +68,14 @@ def _joined(parts: Sequence[str]) -> bytes:
     return "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
 
 
-def _image_bytes(image: dict[str, bytes | str | None]) -> bytes:
+def _image_bytes(image: dict[str, bytes | str | None] | None) -> bytes:
+    if image is None:
+        return b""
     content = image["bytes"]
-    return content if isinstance(content, bytes) else Path(str(image["path"])).read_bytes()
+    if isinstance(content, bytes):
+        return content
+    path = Path(str(image["path"]))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"expected an image at {path}, got none: {error.strerror}") from error

@@ -27,7 +27,7 @@ def find_classes(labels: Sequence[Label], names: Sequence[str] | None, where: st
     """
     if names:
         return list(names)
-    distinct = {_plain(label, where) for label in labels}
+    distinct = set(_distinct(labels, where).values())
     if all(isinstance(label, int) for label in distinct):
         return [str(label) for label in sorted(distinct, key=int)]
     # O, the tag of a token outside every entity, has id 0 by convention.
@@ -54,8 +54,7 @@ def class_ids(
             )
         names = None  # the same classes under other names (T-shirt/top, T - shirt / top)
     known: dict[Label, int] = {}
-    for label in set(labels):
-        plain = _plain(label, where)
+    for label, plain in _distinct(labels, where).items():
         if names is not None and isinstance(plain, int) and 0 <= plain < len(names):
             known[label] = ids[names[plain]]
         elif str(plain) in ids:
@@ -63,29 +62,37 @@ def class_ids(
         elif isinstance(plain, int) and 0 <= plain < len(classes):
             known[label] = plain
         else:
-            row = next(k for k, other in enumerate(labels) if other == label)
             raise DataError(
                 f"expected labels of the {len(classes)} classes {_shown(classes)} (or ids 0 to "
-                f"{len(classes) - 1}) in {where}, got {label!r} at position {row}; mend the rows "
-                "or set task.classes"
+                f"{len(classes) - 1}) in {where}, got {label!r} at position {labels.index(label)}; "
+                "mend the rows or set task.classes"
             )
     return [known[label] for label in labels]
 
 
-def _plain(label: Label, where: str) -> str | int:
-    """The label as a name or a whole number."""
-    if isinstance(label, bool):
-        return int(label)
-    if isinstance(label, str | int):
-        return label
-    if isinstance(label, float) and label.is_integer():
-        return int(label)  # a csv column of ids with a gap is read as floats
-    if label is None or (isinstance(label, float) and math.isnan(label)):
-        raise DataError(f"expected a label in every row of {where}, got a row without; mend it")
-    raise DataError(
-        f"expected class names or whole numbers as labels in {where}, got {label!r}; use a "
-        "regression kind for numbers to be predicted"
-    )
+def _distinct(labels: Sequence[Label], where: str) -> dict[Label, str | int]:
+    """Each distinct label, and what it is: a name or a whole number."""
+    found: dict[Label, str | int] = {}
+    for position, label in enumerate(labels):
+        if isinstance(label, Hashable) and label in found:
+            continue
+        if isinstance(label, bool):
+            found[label] = int(label)
+        elif isinstance(label, str | int):
+            found[label] = label
+        elif isinstance(label, float) and label.is_integer():
+            found[label] = int(label)  # a csv column of ids with a gap is read as floats
+        elif label is None or (isinstance(label, float) and math.isnan(label)):
+            raise DataError(
+                f"expected a label in every row of {where}, got none at position {position}; mend "
+                "or drop the row"
+            )
+        else:
+            raise DataError(
+                f"expected class names or whole numbers as labels in {where}, got {label!r} at "
+                f"position {position}; use task.kind=text-regression for numbers to be predicted"
+            )
+    return found
 
 
 def _shown(names: Sequence[str]) -> str:

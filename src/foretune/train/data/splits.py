@@ -39,9 +39,8 @@ def cut(rows: Dataset, n_rows: int, *, seed: int, what: str) -> tuple[Dataset, D
         what: What the cut is for; different cuts of one seed are independent.
     """
     rng = np.random.default_rng(derive_seed(seed, "cut", what))
-    if "context" in rows.column_names:
-        chosen = _whole_contexts(rows, n_rows, rng)
-    else:
+    chosen = _whole_contexts(rows, n_rows, rng) if "context" in rows.column_names else None
+    if chosen is None:
         chosen = _chosen(rows, n_rows, rng)
     rest = np.setdiff1d(np.arange(len(rows)), chosen)
     return rows.select(rest), rows.select(chosen)
@@ -86,9 +85,12 @@ def _chosen(rows: Dataset, n_rows: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.choice(len(rows), n_rows, replace=False))
 
 
-def _whole_contexts(rows: Dataset, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+def _whole_contexts(rows: Dataset, n_rows: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Positions of about ``n_rows`` rows that share no context with the rest; None: impossible."""
     contexts = np.asarray(rows.select_columns(["context"])[:]["context"], dtype=object)
     groups = np.unique(contexts, return_inverse=True)[1]
+    if groups.max() == 0:
+        return None
     order = rng.permutation(groups.max() + 1)
     sizes = np.bincount(groups)[order]
     n_groups = int(np.searchsorted(np.cumsum(sizes), n_rows)) + 1
