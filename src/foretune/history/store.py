@@ -63,6 +63,8 @@ def _open_file(url: str, path: Path, busy_timeout_s: float) -> RDBStorage:
         from filelock import FileLock, Timeout
     except ImportError as error:
         raise HistoryError("needs filelock: pip install 'foretune[run]'") from error
+    if path.is_dir():
+        raise HistoryError("is a folder: give storage.url a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=busy_timeout_s):
@@ -121,6 +123,9 @@ def _prepare(path: Path, busy_timeout_s: float) -> None:
     with closing(sqlite3.connect(path, timeout=busy_timeout_s)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
+        # SQLite grants that on a read-only file too, so something is written and taken back.
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version={version}")
         connection.rollback()
 
 
