@@ -65,12 +65,11 @@ def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     assert (tags["best_trial"], tags["best.lr"]) == ("4", "4e-05")
     assert "stands in for imdb" in tags["mlflow.note.content"]
     metrics = parent.data.metrics
-    assert (metrics["test_accuracy"], metrics["baseline_test_accuracy"]) == (0.858, 0.51)
-    assert (metrics["n_trials"], metrics["n_failed"]) == (5, 1)
+    assert (metrics["test/accuracy"], metrics["baseline/test_accuracy"]) == (0.858, 0.51)
+    assert (metrics["search/n_trials"], metrics["search/n_failed"]) == (5, 1)
     assert history(database, parent, "best_score") == [
         (0, 0.811),
         (1, 0.842),
-        (4, 0.867),
         (4, 0.867),
     ]
     assert history(database, parent, "trial_score") == [
@@ -114,8 +113,8 @@ def test_a_childs_params_curve_and_costs(database: Database, tmp_path: Path):
     assert run.data.tags["why"] == "MetaSampler"
     assert history(database, run, "eval_accuracy") == [(1, 0.847), (2, 0.867)]
     metrics = run.data.metrics
-    assert (metrics["score"], metrics["best_eval_accuracy"]) == (0.867, 0.867)
-    assert (metrics["seconds"], metrics["peak_ram_mb"], metrics["epochs"]) == (13.0, 900.0, 2)
+    assert (metrics["score"], metrics["best/eval_accuracy"]) == (0.867, 0.867)
+    assert (metrics["resources/seconds"], metrics["resources/peak_ram_mb"]) == (13.0, 900.0)
     assert run.data.tags["improved"] == "true"
 
 

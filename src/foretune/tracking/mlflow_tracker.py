@@ -58,7 +58,7 @@ class MlflowTracker:
     def closing_lines(self) -> tuple[str, ...]:
         """How to open the record, and the line that loads the best model from it."""
         opens = f"MLflow: make ui (python -m src.main job=ui), database in {self._database.folder}"
-        return (opens, *self._loading_lines())
+        return (opens, *(f"MLflow model: {line}" for line in self._loading_line()))
 
     def search_started(self, plan: SearchPlan) -> None:
         """Open the search's parent run: a new one, or that of the study that is resumed."""
@@ -98,12 +98,14 @@ class MlflowTracker:
         self._model_dir = log_best_model(self._database, self._runs.parent, summary)
 
     def _close(self, summary: SearchSummary, at_ms: int) -> None:
-        self._runs.close(summary, self._loading_lines(), at_ms)
+        lines = [f"Load the best model: `{line}`" for line in self._loading_line()]
+        self._runs.close(summary, lines, at_ms)
 
-    def _loading_lines(self) -> tuple[str, ...]:
+    def _loading_line(self) -> tuple[str, ...]:
+        """The one line, if there is a model to load."""
         if self._model_dir is None:
             return ()
-        return (f'MLflow model: mlflow.pyfunc.load_model("{self._model_dir}").predict([...])',)
+        return (f'mlflow.pyfunc.load_model("{self._model_dir}").predict([...])',)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -106,21 +106,21 @@ def trial_metrics(result: TrialResult) -> dict[str, float]:
     """What a finished trial is compared by: its best epoch and what it cost.
 
     MLflow shows a metric's last value, and the last epoch is not always the best one: so the best
-    epoch's metrics get names of their own.
+    epoch's metrics get names of their own. A name's part before the slash is its section in the UI.
     """
-    best = {f"best_{key(name)}": value for name, value in result.metrics.items()}
+    best = {f"best/{key(name)}": value for name, value in result.metrics.items()}
     score = {} if result.score is None else {"score": result.score}
-    return {**best, **score, **_resources(result.resources), "epochs": float(len(result.epochs))}
+    return {**score, **best, **_resources(result.resources)}
 
 
 def _resources(used: Resources) -> dict[str, float]:
     return {
-        "seconds": used.seconds,
-        "examples_per_second": used.examples_per_second,
-        "peak_ram_mb": used.peak_ram_mb,
-        "peak_gpu_mb": used.peak_gpu_mb,
-        "cpu_percent": used.cpu_percent,
-        "gpu_percent": used.gpu_percent,
+        "resources/seconds": used.seconds,
+        "resources/examples_per_second": used.examples_per_second,
+        "resources/peak_ram_mb": used.peak_ram_mb,
+        "resources/peak_gpu_mb": used.peak_gpu_mb,
+        "resources/cpu_percent": used.cpu_percent,
+        "resources/gpu_percent": used.gpu_percent,
     }
 
 
@@ -132,17 +132,17 @@ def result_tags(result: TrialResult, is_best: bool) -> dict[str, str]:
 
 def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float]:
     """What searches are compared by: the best score, the test metrics and the baseline."""
-    values = {f"test_{key(name)}": value for name, value in summary.test.items()}
+    values = {f"test/{key(name)}": value for name, value in summary.test.items()}
     values |= {
-        f"baseline_{key(split)}_{key(plan.task.metric)}": value
+        f"baseline/{key(split)}_{key(plan.task.metric)}": value
         for split, value in plan.task.baseline.items()
     }
     values |= {
-        "n_trials": float(summary.n_trials),
-        "n_failed": float(summary.n_failed),
-        "search_seconds": summary.seconds,
+        "search/n_trials": float(summary.n_trials),
+        "search/n_failed": float(summary.n_failed),
+        "search/seconds": summary.seconds,
     }
-    return values if summary.best_score is None else {**values, "best_score": summary.best_score}
+    return values if summary.best_score is None else {**values, "search/score": summary.best_score}
 
 
 def summary_tags(summary: SearchSummary) -> dict[str, str]:
@@ -155,7 +155,7 @@ def summary_tags(summary: SearchSummary) -> dict[str, str]:
 
 def description(plan: SearchPlan, lines: Iterable[str] = ()) -> str:
     """The text (markdown) at the top of the search's page."""
-    return "\n".join(f"- {line}" for line in (*plan.notes, *lines))
+    return "\n".join((*(f"- {note}" for note in plan.notes), "", *lines)).strip()
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:

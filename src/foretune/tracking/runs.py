@@ -104,7 +104,7 @@ class SearchRuns:
         """Log the trial's result in one batch and end its run."""
         number = result.spec.number
         run_id = self._children[number]
-        metrics = _metrics(records.trial_metrics(result), at_ms, len(result.epochs))
+        metrics = _metrics(records.trial_metrics(result), at_ms)
         tags = records.result_tags(result, is_best)
         self._end(run_id, END[result.status], tags, at_ms, metrics)
         del self._children[number]
@@ -122,8 +122,7 @@ class SearchRuns:
 
     def close(self, summary: SearchSummary, lines: Iterable[str], at_ms: int) -> None:
         """Log what the search found and end its run; ``lines`` join the page's text."""
-        last = max(summary.n_trials - 1, 0)
-        metrics = _metrics(records.summary_metrics(self._plan, summary), at_ms, last)
+        metrics = _metrics(records.summary_metrics(self._plan, summary), at_ms)
         tags = records.summary_tags(summary) | {NOTE_TAG: records.description(self._plan, lines)}
         status = "KILLED" if summary.interrupted else "FINISHED"
         self._end(self.parent, status, tags, at_ms, metrics)
@@ -178,7 +177,8 @@ def _child_of(parent: str) -> str:
     return f"tags.`{PARENT_TAG}` = '{parent}'"
 
 
-def _metrics(values: Mapping[str, float], at_ms: int, step: int) -> list[Metric]:
+def _metrics(values: Mapping[str, float], at_ms: int, step: int = 0) -> list[Metric]:
+    """One metric a value; at step 0 alone, the UI compares runs by bars, else by curves."""
     return [Metric(name, value, at_ms, step) for name, value in records.finite(values).items()]
 
 
@@ -191,7 +191,7 @@ def _dataset(plan: SearchPlan) -> DatasetInput:
     task = plan.task
     source = json.dumps({"source": task.source, "origin": task.origin})
     profile = json.dumps({"rows": dict(task.rows), "stand_in_for": task.asked * task.stand_in})
-    digest = task.fingerprint[:36]  # as long as MLflow's column
+    digest = task.fingerprint[:8]  # as long as MLflow's own digests; whole in a tag
     return DatasetInput(
         Dataset(task.name, digest, source_type=task.source, source=source, profile=profile)
     )
