@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+import numpy as np
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from foretune.core.seeding import derive_seed
+from foretune.history import read_history
+from foretune.meta.cache import default_cache_dir
+from foretune.meta.codec import choice_key
+from foretune.meta.model import MetaModel
+from foretune.meta.settings import Ablation, MetaSettings
+from foretune.search.meta_desk import Ask, Plan
+from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView
+from foretune.search.meta_plan import Planner
+
+_log = logging.getLogger(__name__)
+
+_PLANS_KEPT = 256
+_RACES = 5  # re-plans when another process announced the same configuration meanwhile
+_NUDGE = 0.02  # of a range: how far a planned number may be moved into the range that is asked for
+
 
 class MetaSampler(BaseSampler):
-    """Suggests what an Optuna history says is worth trying (first version: defaults, then random)."""
+    """Suggests what an Optuna history and the study itself say is worth trying.
+
+    It meta-learns from finished studies, starts with known-good defaults or with what served past
+    tasks best, then maximises expected improvement under meta-trained Gaussian processes, and
+    stops listening to the history where the study's own trials contradict it. Without a history
+    it is a Gaussian-process sampler. Conditional, changing and mixed spaces are modelled whole.
+
+    Args:
+        history: A storage URL, an Optuna storage, an exported parquet file, or a list of these.
+            The study itself may be in it: its own trials are no history.
+        seed: Same seed, same history, one worker: the same trials, bit for bit.
+        default_params: One or several known-good configurations, tried first; if None, those in
+            the study's user attribute ``default_params``.
+        meta_lr: Learning rate of meta-training.
+        meta_iterations: Its steps.
+        support_size: Half the number of trials of a task that one step of it sees.
+        selection_threshold: Suggestions within this share of the best expected improvement count
+            as equal; the one with the least predicted seconds is taken.
+        cache_dir: Where the trained model is kept for the next process; None: the user's cache.
+        include_same_data: Also learn from studies whose user attribute ``fingerprint`` is this
+            study's. By default they are left out, so that a benchmark never leaks.
+        ablation: Parts to switch off in an experiment.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
 
     def __init__(
         self,
@@ -21,28 +67,51 @@ class MetaSampler(BaseSampler):
         *,
         seed: int | None = None,
         default_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        meta_lr: float = 1e-3,
-        meta_iterations: int = 1000,
-        support_size: int = 32,
-        selection_threshold: float = 0.01,
+        meta_lr: float = MetaSettings.meta_lr,
+        meta_iterations: int = MetaSettings.meta_iterations,
+        support_size: int = MetaSettings.support_size,
+        selection_threshold: float = MetaSettings.selection_threshold,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
+        ablation: Ablation | None = None,
     ) -> None:
-        given = [default_params] if isinstance(default_params, Mapping) else default_params
-        self._defaults = [dict(d) for d in given or ()]
-        self._random = RandomSampler(seed=seed)
+        self._history = history
+        self._seed = seed if seed is not None else int(np.random.SeedSequence().entropy) % 2**31  # type: ignore[operator]
+        self._defaults = default_params
+        self._settings = MetaSettings(
+            meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
+            selection_threshold=selection_threshold, ablation=ablation or Ablation(),
+        )  # fmt: skip
+        self._cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
+        self._include_same_data = include_same_data
+        self._planners: dict[str, Planner] = {}
+        self._plans: dict[tuple[str, int], Plan] = {}
+        self._lock = threading.RLock()
+
+    def reseed_rng(self) -> None:
+        """Take a new seed: Optuna asks for it in each worker of a parallel search."""
+        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) >> 1
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Everything is sampled one parameter at a time."""
+        """Nothing: a planned configuration is handed out one parameter at a time.
+
+        So a parameter may change its range, appear or vanish at any trial, and what the objective
+        asks for is known for certain when a value is given.
+        """
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Nothing: see `sample_independent`."""
-        return {}
+        """Values for all of ``search_space`` at once, should a caller ask so."""
+        _single_objective(study)
+        if not search_space:
+            return {}
+        with self._lock, _one_thread():
+            plan = self._plan(study, trial, search_space)
+        return {n: _fitting(plan.params[n], d) for n, d in search_space.items()}
 
     def sample_independent(
         self,
@@ -51,9 +120,145 @@ class MetaSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The default's value in the first trials, then a random one."""
-        stored = study.user_attrs.get("default_params", [])
-        defaults = self._defaults or ([stored] if isinstance(stored, Mapping) else list(stored))
-        if trial.number < len(defaults) and param_name in defaults[trial.number]:
-            return defaults[trial.number][param_name]
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
+        """The planned value; a new plan is made where the trial departs from the old one."""
+        _single_objective(study)
+        if param_distribution.single():
+            return _fitting(None, param_distribution)
+        key = (study.study_name, trial.number)
+        with self._lock, _one_thread():
+            plan = self._plans.get(key)
+            if plan is None or not _holds(plan, trial, param_name, param_distribution):
+                plan = self._plan(study, trial, {param_name: param_distribution})
+                self._plans[key] = plan
+                while len(self._plans) > _PLANS_KEPT:
+                    del self._plans[next(iter(self._plans))]
+        return _fitting(plan.params[param_name], param_distribution)
+
+    def _plan(self, study: Study, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]) -> Plan:
+        planner = self._planner(study)
+        enqueued = trial.system_attrs.get("fixed_params", {})
+        fixed = {**enqueued, **trial.params}
+        shown = {**trial.distributions, **asked}
+        attrs = study.user_attrs
+        defaults = self._defaults if self._defaults is not None else attrs.get("default_params", ())
+        for attempt in range(_RACES):
+            view = StudyView.of(study.get_trials(deepcopy=False), study.direction, trial.number)
+            plan = planner.plan(
+                Ask(
+                    view=view, number=trial.number, fixed=fixed, asked=shown,
+                    defaults=[defaults] if isinstance(defaults, Mapping) else list(defaults),
+                    task=_numbers(attrs.get("task_descriptors")),
+                    models={
+                        str(k): _numbers(v)
+                        for k, v in _mapping(attrs.get("model_descriptors")).items()
+                    },
+                    seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
+                )
+            )  # fmt: skip
+            self._announce(study, trial, plan)
+            if not self._raced(study, trial, plan):
+                break
+        return plan
+
+    def _announce(self, study: Study, trial: FrozenTrial, plan: Plan) -> None:
+        """Keep plan and reasons with the trial, where other workers see them."""
+        storage = study._storage
+        storage.set_trial_system_attr(trial._trial_id, PLAN_KEY, dict(plan.params))
+        storage.set_trial_system_attr(trial._trial_id, WHY_KEY, dict(plan.why))
+
+    def _raced(self, study: Study, trial: FrozenTrial, plan: Plan) -> bool:
+        """Whether another running trial has announced the very same configuration."""
+        if plan.why.get("expert") == "repeat":
+            return False
+        for other in study.get_trials(deepcopy=False):
+            if other.number != trial.number and not other.state.is_finished():
+                if other.system_attrs.get(PLAN_KEY) == plan.params:
+                    return True
+        return False
+
+    def _planner(self, study: Study) -> Planner:
+        name = study.study_name
+        if name not in self._planners:
+            self._planners[name] = Planner(self._learn(study), self._settings, self._seed)
+        return self._planners[name]
+
+    def _learn(self, study: Study) -> MetaModel | None:
+        if self._history is None or not self._settings.ablation.history:
+            return None
+        same = None if self._include_same_data else study.user_attrs.get("fingerprint")
+        records = read_history(
+            self._history, exclude_fingerprint=None if same is None else str(same),
+            exclude_studies=(study.study_name,),
+        )  # fmt: skip
+        model = MetaModel.fit(records, self._settings, self._cache_dir)
+        if model is None:
+            _log.warning("The history holds nothing to learn from; searching without it.")
+        else:
+            _log.info(
+                "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
+                model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+            )  # fmt: skip
+        return model
+
+
+def _single_objective(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError(
+            f"expected a single-objective study, got {len(study.directions)} directions: "
+            "use optuna.samplers.NSGAIISampler or TPESampler for several objectives"
+        )
+
+
+def _holds(plan: Plan, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> bool:
+    """Whether the trial has followed the plan so far and the plan can answer for ``name``."""
+    if any(k in plan.params and plan.params[k] != v for k, v in trial.params.items()):
+        return False
+    if name not in plan.params:
+        return False
+    value = plan.params[name]
+    if isinstance(distribution, CategoricalDistribution):
+        return any(choice_key(c) == choice_key(value) for c in distribution.choices)  # type: ignore[arg-type]
+    fitted = _fitting(value, distribution)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    low, high, moved = (
+        np.log([distribution.low, distribution.high, max(float(value), 1e-300)])
+        if distribution.log else (distribution.low, distribution.high, float(value))
+    )  # fmt: skip
+    target = np.log(fitted) if distribution.log else fitted
+    return bool(abs(target - moved) <= _NUDGE * (high - low) + 1e-12)
+
+
+def _fitting(value: Any, distribution: BaseDistribution) -> Any:
+    """A legal value of ``distribution`` nearest to a planned one."""
+    if isinstance(distribution, CategoricalDistribution):
+        same = [c for c in distribution.choices if choice_key(c) == choice_key(value)]
+        return same[0] if same else distribution.choices[0]
+    low, high, step = distribution.low, distribution.high, getattr(distribution, "step", None)
+    if distribution.single():
+        return low
+    value = min(max(value, low), high)
+    if step is not None and not distribution.log:
+        value = min(low + round((value - low) / step) * step, high)
+    return round(value) if isinstance(low, int) else float(value)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _numbers(value: object) -> dict[str, float]:
+    pairs = {str(k): v for k, v in _mapping(value).items() if isinstance(v, int | float)}
+    return {k: float(v) for k, v in pairs.items() if np.isfinite(v)}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small matrices: more threads are slower, and would change the last bits of a sum."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,81 @@
+"""Where does a trained meta-model wait for the next process? In one file of plain arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foretune.meta.network import DeepKernel
+
+_log = logging.getLogger(__name__)
+_KEPT = 64  # files; the least recently used go first
+
+
+def default_cache_dir() -> Path:
+    """``$FORETUNE_CACHE``, else the user's cache folder."""
+    given = os.environ.get("FORETUNE_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else (Path(base) if base else Path.home() / ".cache") / "foretune"
+
+
+@cache
+def code_version() -> str:
+    """Hash of this room's source, so that a model trained by other code is never loaded."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def load(path: Path, networks: Sequence[DeepKernel]) -> bool:
+    """Fill untrained ``networks`` from a file; False if it is absent or not what it should be.
+
+    Nothing is unpickled. A damaged file is ignored, and replaced by the next `save`.
+    """
+    if not path.exists():
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            states = [
+                {k: torch.from_numpy(arrays[f"{i}/{k}"]) for k in network.state_dict()}
+                for i, network in enumerate(networks)
+            ]
+        for network, state in zip(networks, states, strict=True):
+            if not all(bool(torch.isfinite(v).all()) for v in state.values()):
+                raise ValueError("not finite")
+            network.load_state_dict(state)
+        os.utime(path)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile) as why:
+        _log.info("Cached meta-model %s cannot be used (%s): it is trained anew.", path.name, why)
+        return False
+    return True
+
+
+def save(path: Path, networks: Sequence[DeepKernel]) -> None:
+    """Write atomically; a folder that cannot be written is no error."""
+    arrays: Mapping[str, np.ndarray] = {
+        f"{i}/{k}": v.numpy() for i, net in enumerate(networks) for k, v in net.state_dict().items()
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+            np.savez(part, **arrays)  # type: ignore[arg-type]
+        Path(part.name).replace(path)
+        _forget_old(path.parent)
+    except OSError as why:
+        _log.info("The meta-model is not cached: %s.", why)
+
+
+def _forget_old(folder: Path) -> None:
+    files = sorted(folder.glob("meta-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in files[_KEPT:]:
+        path.unlink(missing_ok=True)

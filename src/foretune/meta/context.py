@@ -1,0 +1,100 @@
+"""How do descriptors of tasks and of models enter the meta-model?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from foretune.meta.codec import Codec
+
+MODEL_PARAM = "model"
+_MAX_TASK_COLUMNS = 20  # more than that is noise below some fifty tasks (PEERS: do not build)
+_TASKS_PER_COLUMN = 4
+_MAX_MODEL_COLUMNS = 12
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Standardisation of named numbers: what is missing becomes 0, the mean."""
+
+    names: tuple[str, ...] = ()
+    mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sd: np.ndarray = field(default_factory=lambda: np.ones(0))
+
+    @classmethod
+    def fit(cls, tables: Iterable[Mapping[str, float]], limit: int) -> Columns:
+        """The ``limit`` names that most tables hold and that vary, by name."""
+        rows = [t for t in tables if t]
+        values = {n: np.array([t[n] for t in rows if n in t]) for t in rows for n in t}
+        varying = [n for n, v in values.items() if len(v) * 2 >= len(rows) and np.ptp(v) > 0]
+        names = tuple(sorted(sorted(varying, key=lambda n: (-len(values[n]), n))[:limit]))
+        mean = np.array([values[n].mean() for n in names])
+        sd = np.array([values[n].std() for n in names])
+        return cls(names, mean, sd)
+
+    def row(self, table: Mapping[str, float]) -> np.ndarray:
+        """Standardised numbers, clipped to three deviations: a new task may be far out."""
+        found = [(table[n] - m) / s if n in table else 0.0 for n, m, s in self._terms()]
+        return np.clip(np.array(found), -3.0, 3.0)
+
+    def _terms(self) -> Iterable[tuple[str, float, float]]:
+        return zip(self.names, self.mean, self.sd, strict=True)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Descriptor columns beside a configuration: the task's, then its model's."""
+
+    task: Columns
+    model: Columns
+    models: Mapping[str, Mapping[str, float]]
+
+    @property
+    def width(self) -> int:
+        """Columns in all."""
+        return len(self.task.names) + len(self.model.names)
+
+    @classmethod
+    def fit(
+        cls, tasks: Sequence[Mapping[str, float]], models: Mapping[str, Mapping[str, float]]
+    ) -> Context:
+        """Columns worth having: few where tasks are few, so that they cannot tell tasks apart."""
+        n_described = sum(bool(t) for t in tasks)
+        return cls(
+            task=Columns.fit(tasks, min(_MAX_TASK_COLUMNS, n_described // _TASKS_PER_COLUMN)),
+            model=Columns.fit(models.values(), min(_MAX_MODEL_COLUMNS, len(models) - 1)),
+            models=models,
+        )
+
+    def rows(
+        self,
+        raw: np.ndarray,
+        codec: Codec,
+        *,
+        task: Mapping[str, float],
+        models: Mapping[str, Mapping[str, float]],
+    ) -> np.ndarray:
+        """Context of each configuration.
+
+        Args:
+            raw: Configurations in ``codec``'s parameters, (n, p).
+            codec: What the columns of ``raw`` mean.
+            task: The task's descriptors.
+            models: Descriptors by choice of the parameter ``model``; the history's are added.
+
+        Returns:
+            (n, width) float64.
+        """
+        out = np.zeros((len(raw), self.width))
+        k = len(self.task.names)
+        if k:
+            out[:, :k] = self.task.row(task)
+        j = codec.position.get(MODEL_PARAM)
+        if j is not None and self.model.names:
+            known = {**self.models, **models}
+            for i, choice in enumerate(codec.params[j].choices):
+                if str(choice) in known:
+                    out[raw[:, j] == i, k:] = self.model.row(known[str(choice)])
+        return out

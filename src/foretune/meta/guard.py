@@ -1,0 +1,67 @@
+"""Does the history still deserve to be heard on this task?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_MIN_TRIALS = 4
+_BOOTSTRAPS = 64
+_TRUSTED, _IGNORED = 0.5, 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much the history's experts count against the new task's own process.
+
+    Attributes:
+        weight: Share of bootstrap samples in which the history predicts better, in [0, 1].
+        n: Observations that it was judged by.
+    """
+
+    weight: float
+    n: int
+
+    @staticmethod
+    def possible(n: int) -> bool:
+        """Whether ``n`` observations are enough to judge by."""
+        return n >= _MIN_TRIALS
+
+    @property
+    def text(self) -> str:
+        """``trusted``, ``doubted`` or ``ignored``."""
+        if self.weight >= _TRUSTED:
+            return "trusted"
+        return "ignored" if self.weight < _IGNORED else "doubted"
+
+
+def judge(
+    history: np.ndarray, target: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> Verdict:
+    """Vote by leave-one-out ranking, as RGPE does (Feurer et al. 2018, section 4).
+
+    Each side predicts every observation from all the others. A side's error in a bootstrap sample
+    of the observations is the number of pairs that its predictions order wrongly; ties go to the
+    history. A target-only process that is at chance itself cannot overrule the history for long:
+    its wins are a coin's, which is what its weight then is.
+
+    Args:
+        history: Leave-one-out predictions of the history's experts, (m, n).
+        target: Those of the target-only process, (n,).
+        y: What was observed, (n,).
+        rng: Draws the bootstrap samples.
+    """
+    n = len(y)
+    wrong_history = np.mean([_discordant(h, y) for h in history], axis=0)
+    wrong_target = _discordant(target, y)
+    rows = rng.integers(n, size=(_BOOTSTRAPS, n))
+    pick = rows[:, :, None], rows[:, None, :]
+    errors = wrong_history[pick].sum((1, 2)), wrong_target[pick].sum((1, 2))
+    return Verdict(float(np.mean(errors[0] <= errors[1])), n)
+
+
+def _discordant(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n, n) whether each pair is ordered wrongly, half where a prediction ties."""
+    signs = np.sign(predicted[:, None] - predicted[None]) * np.sign(y[:, None] - y[None])
+    return np.where(y[:, None] == y[None], 0.0, (1.0 - signs) / 2.0)

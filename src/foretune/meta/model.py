@@ -1,0 +1,231 @@
+"""The meta-model: everything that the history teaches, ready for a new task."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foretune.history import HistoryRecords
+from foretune.meta import cache
+from foretune.meta.codec import Codec, choice_key
+from foretune.meta.conditions import Rule, infer_rules
+from foretune.meta.context import Context
+from foretune.meta.cost import CostModel
+from foretune.meta.experts import Inputs
+from foretune.meta.network import DeepKernel
+from foretune.meta.placing import SpreadPrior
+from foretune.meta.portfolio import Regressors, candidates, greedy
+from foretune.meta.settings import MetaSettings
+from foretune.meta.tasks import Tasks, build_tasks
+from foretune.meta.training import Batches, train
+
+_log = logging.getLogger(__name__)
+
+_MEMBERS = 3  # an ensemble: where its members disagree nothing is known (Lakshminarayanan 2017)
+_PORTFOLIO = 20
+_RULE_ROWS = 5_000
+_BEST_PER_TASK = 8
+_MAX_BEST = 400
+_EXTRA_LENGTH = 0.5  # of what the history lacks: half of a range, by taste
+_REGRESSED = 128  # past tasks with a regressor of their own; the rest teach the network alone
+
+
+@dataclass(frozen=True)
+class MetaModel:
+    """What was learnt.
+
+    Attributes:
+        tasks: The past tasks, their codec and the notes on what was left out.
+        context: Descriptor columns.
+        networks: The meta-trained ensemble.
+        settings: How it was trained.
+        from_cache: Whether it was loaded rather than trained.
+    """
+
+    tasks: Tasks
+    context: Context
+    networks: tuple[DeepKernel, ...]
+    settings: MetaSettings
+    from_cache: bool = field(default=False, compare=False)
+
+    @classmethod
+    def fit(
+        cls, records: HistoryRecords, settings: MetaSettings, cache_dir: Path | None
+    ) -> MetaModel | None:
+        """Learn from a history, or load what was learnt from it before.
+
+        Args:
+            records: The history.
+            settings: The meta-model's numbers.
+            cache_dir: Where trained models are kept; None: nowhere.
+
+        Returns:
+            None if no study of the history can be learnt from.
+        """
+        described = settings.ablation.descriptors
+        tasks = build_tasks(records, use_descriptors=described)
+        if not tasks.tasks:
+            return None
+        context = Context.fit([t.descriptors for t in tasks.tasks], tasks.model_descriptors)
+        batches = Batches.of(tasks, context)
+        path = None if cache_dir is None else cache_dir / f"meta-{_key(batches, settings)}.npz"
+        if path is not None:
+            networks = [_untrained(batches) for _ in range(_MEMBERS)]
+            if cache.load(path, networks):
+                return cls(tasks, context, tuple(networks), settings, from_cache=True)
+        trained = tuple(train(batches, settings, member=k) for k in range(_MEMBERS))
+        if path is not None:
+            cache.save(path, trained)
+        return cls(tasks, context, trained, settings)
+
+    @property
+    def codec(self) -> Codec:
+        """The scale that all studies share."""
+        return self.tasks.codec
+
+    @cached_property
+    def signatures(self) -> tuple[frozenset[str], ...]:
+        """The parameters that each past task has."""
+        names = np.array([p.name for p in self.codec.params])
+        return tuple(frozenset(names[~np.isnan(t.raw).all(0)].tolist()) for t in self.tasks.tasks)
+
+    @cached_property
+    def spread_prior(self) -> SpreadPrior:
+        """How widely past tasks' scores spread."""
+        return SpreadPrior.fit(np.array([t.scale.spread for t in self.tasks.tasks]))
+
+    @cached_property
+    def regressors(self) -> Regressors:
+        """Past tasks as functions of the configuration."""
+        return Regressors.fit(self.networks[0], self.context, self.tasks.thinned(_REGRESSED))
+
+    @cached_property
+    def portfolio(self) -> np.ndarray:
+        """Configurations to try first, best first, (k, p)."""
+        pool = candidates(self.tasks, np.random.default_rng(0))
+        return pool[greedy(self.regressors.predict(pool), _PORTFOLIO)]
+
+    def portfolio_for(self, related: tuple[int, ...]) -> np.ndarray:
+        """The portfolio over some past tasks alone: those of the new task's space, (k, p)."""
+        if len(related) in (0, len(self.tasks.tasks)):
+            return self.portfolio if related else self.portfolio[:0]
+        if related not in self._portfolios:
+            some = replace(self.tasks, tasks=tuple(self.tasks.tasks[k] for k in related))
+            self._portfolios[related] = replace(self, tasks=some).portfolio
+        return self._portfolios[related]
+
+    @cached_property
+    def _portfolios(self) -> dict[tuple[int, ...], np.ndarray]:
+        return {}
+
+    def inputs(
+        self,
+        raw: np.ndarray,
+        own: Codec,
+        *,
+        task: Mapping[str, float],
+        models: Mapping[str, Mapping[str, float]],
+    ) -> Inputs:
+        """Configurations (n, p) in a study's codec as every expert sees them.
+
+        Args:
+            raw: Raw rows of ``own``.
+            own: The study's parameters.
+            task: The new task's descriptors.
+            models: Descriptors of its models, also of those that the history lacks.
+        """
+        known = self.codec.translate(raw, own)
+        return Inputs(
+            history=self.codec.encode(known),
+            context=self.context.rows(raw, own, task=task, models=models),
+            extra=self._extra(raw, own) / _EXTRA_LENGTH,
+            own=own.encode(raw),
+        )
+
+    def _extra(self, raw: np.ndarray, own: Codec) -> np.ndarray:
+        """(n, e) encoded parameters and choices that the history lacks."""
+        columns = []
+        for j, param in enumerate(own.params):
+            k = self.codec.position.get(param.name)
+            if k is None or self.codec.params[k].kind != param.kind:
+                columns.append(Codec((param,), own.optional).encode(raw[:, j : j + 1]))
+            elif param.choices:
+                known = self.codec.params[k].index
+                new = [i for i, c in enumerate(param.choices) if choice_key(c) not in known]
+                if new:
+                    columns.append((raw[:, [j]] == np.array(new)) * np.sqrt(0.5))
+        return np.concatenate(columns, axis=1) if columns else np.zeros((len(raw), 0))
+
+    def nearest(self, raw: np.ndarray, y: np.ndarray, k: int) -> tuple[list[str], np.ndarray]:
+        """The past tasks that rank configurations (n, p) most as ``y`` (n,) does.
+
+        Returns:
+            Their names and weights: Kendall's tau where positive, as a share of all tasks'.
+        """
+        predicted = self.regressors.predict(raw)
+        pairs = np.triu_indices(len(y), 1)
+        order = np.sign(y[pairs[0]] - y[pairs[1]])
+        tau = (np.sign(predicted[:, pairs[0]] - predicted[:, pairs[1]]) * order).mean(1)
+        weight = np.maximum(tau, 0.0) ** 2
+        weight /= max(float(weight.sum()), 1e-12)
+        top = [int(i) for i in np.argsort(-weight, kind="stable")[:k] if weight[i] > 0]
+        return [self.regressors.tasks.tasks[i].name for i in top], weight[top]
+
+    @cached_property
+    def ran(self) -> np.ndarray:
+        """Configurations that ran, of tasks that also saw failures, (n, p)."""
+        return self._gathered([t.raw for t in self.tasks.tasks if len(t.failed)])
+
+    @cached_property
+    def failed(self) -> np.ndarray:
+        """Configurations that failed, (n, p)."""
+        return self._gathered([t.failed for t in self.tasks.tasks])
+
+    def _gathered(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.zeros((0, len(self.codec.params))), *parts])
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """The best configurations of past tasks, (m, p)."""
+        share = max(1, min(_BEST_PER_TASK, _MAX_BEST // len(self.tasks.tasks)))
+        rows = [t.raw[np.argsort(-t.u, kind="stable")[:share]] for t in self.tasks.tasks]
+        return np.unique(np.concatenate(rows), axis=0)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Which parameters exist under which values of others."""
+        raw = np.concatenate([t.raw for t in self.tasks.tasks])
+        return infer_rules(raw[:: len(raw) // _RULE_ROWS + 1], self.codec)
+
+    @cached_property
+    def cost(self) -> CostModel | None:
+        """Seconds, if the history knows them."""
+        return CostModel.fit(self.tasks)
+
+
+def _untrained(batches: Batches) -> DeepKernel:
+    with torch.random.fork_rng(devices=[]):
+        network = DeepKernel(
+            width=batches.X.shape[-1], n_context=batches.context.shape[-1], groups=batches.groups
+        )
+    return network.double().eval().requires_grad_(False)
+
+
+def _key(batches: Batches, settings: MetaSettings) -> str:
+    """Hash of what training sees: the encoded history, the settings and the code."""
+    digest = hashlib.blake2b(digest_size=16)
+    used = (settings.meta_lr, settings.meta_iterations, settings.support_size)
+    versions = (cache.code_version(), torch.__version__, settings.ablation.training, _MEMBERS)
+    digest.update(f"{used} {versions}".encode())
+    for tensor in (batches.X, batches.context, batches.u, batches.groups):
+        digest.update(f"{tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    digest.update(batches.sizes.tobytes())
+    return digest.hexdigest()

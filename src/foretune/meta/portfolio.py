@@ -1,0 +1,94 @@
+"""Which few configurations would have served the past tasks best?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foretune.meta.codec import Codec
+from foretune.meta.context import Context
+from foretune.meta.gp import cholesky
+from foretune.meta.network import DeepKernel, Features
+from foretune.meta.tasks import Tasks
+
+_MAX_CANDIDATES = 1500
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """Every past task's own regressor: the meta-trained process given all of its trials."""
+
+    network: DeepKernel
+    context: Context
+    tasks: Tasks
+    features: tuple[Features, ...]
+    alphas: tuple[Tensor, ...]
+
+    @classmethod
+    def fit(cls, network: DeepKernel, context: Context, tasks: Tasks) -> Regressors:
+        """One Cholesky factorisation a task."""
+        features, alphas = [], []
+        for task in tasks.tasks:
+            f = _features(network, context, tasks.codec, task.raw, task.descriptors)
+            K = network.kernel(f, f) + network.noise * torch.eye(len(task.u), dtype=torch.float64)
+            residual = torch.from_numpy(task.u) - f.mean
+            alphas.append(torch.cholesky_solve(residual[:, None], cholesky(K))[:, 0])
+            features.append(f)
+        return cls(network, context, tasks, tuple(features), tuple(alphas))
+
+    def predict(self, raw: np.ndarray) -> np.ndarray:
+        """Normalised score of each configuration on each past task, (t, q)."""
+        out = np.empty((len(self.alphas), len(raw)))
+        shared = None if self.context.task.names else self._query(raw, 0)
+        for k, (features, alpha) in enumerate(zip(self.features, self.alphas, strict=True)):
+            query = shared if shared is not None else self._query(raw, k)
+            out[k] = (query.mean + alpha @ self.network.kernel(features, query)).numpy()
+        return out
+
+    def _query(self, raw: np.ndarray, task: int) -> Features:
+        described = self.tasks.tasks[task].descriptors
+        return _features(self.network, self.context, self.tasks.codec, raw, described)
+
+
+def _features(
+    network: DeepKernel, context: Context, codec: Codec, raw: np.ndarray, task: Mapping[str, float]
+) -> Features:
+    rows = context.rows(raw, codec, task=task, models={})
+    return network.features(torch.from_numpy(codec.encode(raw)), torch.from_numpy(rows))
+
+
+def candidates(tasks: Tasks, rng: np.random.Generator) -> np.ndarray:
+    """The same candidates for all tasks: each task's best, then others at random, (c, p)."""
+    share = max(1, _MAX_CANDIDATES // (2 * len(tasks.tasks)))
+    best = [t.raw[np.argsort(-t.u, kind="stable")[:share]] for t in tasks.tasks]
+    pool = np.concatenate([t.raw for t in tasks.tasks])
+    drawn = pool[rng.permutation(len(pool))[: _MAX_CANDIDATES // 2]]
+    return np.unique(np.concatenate([*best, drawn]), axis=0)[: 2 * _MAX_CANDIDATES]
+
+
+def greedy(predicted: np.ndarray, size: int) -> list[int]:
+    """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
+
+    Args:
+        predicted: Score of each candidate on each task, (t, c).
+        size: How many to pick.
+
+    Returns:
+        Columns in the order of picking.
+    """
+    best = predicted.max(1, keepdims=True)
+    span = np.maximum(best - np.median(predicted, 1, keepdims=True), 1e-9)
+    regret = np.clip((best - predicted) / span, 0.0, 1.0)
+    current = np.ones(len(predicted))
+    picks: list[int] = []
+    for _ in range(min(size, predicted.shape[1])):
+        gain = np.minimum(current[:, None], regret).mean(0)
+        gain[picks] = np.inf
+        picks.append(int(gain.argmin()))
+        current = np.minimum(current, regret[:, picks[-1]])
+    return picks
+

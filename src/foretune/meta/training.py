@@ -1,0 +1,200 @@
+"""How is the deep kernel meta-trained? In episodes, or by the marginal likelihood of batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foretune.meta.context import MODEL_PARAM, Context
+from foretune.meta.gp import cholesky, condition, log_marginal_likelihood
+from foretune.meta.network import DeepKernel, Features
+from foretune.meta.settings import MetaSettings
+from foretune.meta.tasks import Tasks
+
+_TASKS_PER_STEP = 8
+_WEIGHT_DECAY = 1e-2
+_MAX_GRADIENT = 1.0
+_DROP = 0.5  # descriptors must help, not carry: half of the batches go without them
+_PAD_NOISE = 1.0
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Every task's points padded to one length, as float32 tensors.
+
+    Attributes:
+        X: (t, n, d) encoded configurations.      context: (t, n, c) descriptors.
+        u: (t, n) normalised scores, 0 in padding.      sizes: (t,) real points.
+        groups: (d,) parameter of each column.
+        model_columns: (start, stop) of the one-hot columns of parameter ``model``.
+    """
+
+    X: Tensor
+    context: Tensor
+    u: Tensor
+    sizes: np.ndarray
+    groups: Tensor
+    model_columns: tuple[int, int]
+
+    @classmethod
+    def of(cls, tasks: Tasks, context: Context) -> Batches:
+        """Encode and pad."""
+        codec = tasks.codec
+        sizes = np.array([len(t.u) for t in tasks.tasks])
+        shape = (len(sizes), int(sizes.max()))
+        X = np.zeros((*shape, codec.width), np.float32)
+        C = np.zeros((*shape, context.width), np.float32)
+        u = np.zeros(shape, np.float32)
+        for k, task in enumerate(tasks.tasks):
+            X[k, : sizes[k]] = codec.encode(task.raw)
+            C[k, : sizes[k]] = context.rows(task.raw, codec, task=task.descriptors, models={})
+            u[k, : sizes[k]] = task.u
+        j = codec.position.get(MODEL_PARAM)
+        columns = np.flatnonzero(codec.groups == j) if j is not None else np.zeros(0, int)
+        width = codec.params[j].width if j is not None and codec.params[j].choices else 0
+        start = int(columns[0]) if width else 0
+        return cls(
+            X=torch.from_numpy(X), context=torch.from_numpy(C), u=torch.from_numpy(u), sizes=sizes,
+            groups=torch.from_numpy(codec.groups), model_columns=(start, start + width),
+        )  # fmt: skip
+
+
+def train(batches: Batches, settings: MetaSettings, *, member: int) -> DeepKernel:
+    """Meta-train one member of the ensemble.
+
+    Args:
+        batches: The history.
+        settings: Learning rate, steps, support size, and which of the two losses is used.
+        member: Seeds the initial weights and every draw.
+
+    Returns:
+        The network in float64, frozen.
+    """
+    rng = np.random.default_rng(member)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(member)
+        network = DeepKernel(
+            width=batches.X.shape[-1], n_context=batches.context.shape[-1], groups=batches.groups
+        )
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.meta_lr, weight_decay=_WEIGHT_DECAY
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.meta_iterations)
+    losses = _LOSSES[settings.ablation.training]
+    chance = np.minimum(batches.sizes, 2 * settings.support_size).astype(float)
+    chance /= chance.sum()
+    with torch.enable_grad():
+        for step in range(settings.meta_iterations):
+            loss_of = losses[step % len(losses)]
+            tasks = rng.choice(len(chance), _TASKS_PER_STEP, p=chance)
+            loss = loss_of(network, batches, tasks, settings.support_size, rng)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT)
+            optimiser.step()
+            schedule.step()
+    return network.double().eval().requires_grad_(False)
+
+
+def marginal_loss(
+    network: DeepKernel, batches: Batches, tasks: np.ndarray, support: int, rng: np.random.Generator
+) -> Tensor:
+    """Negative log marginal likelihood a point of up to ``2 * support`` points of each task."""
+    rows, real = _draw(batches.sizes[tasks], rng.random((len(tasks), batches.X.shape[1])))
+    rows, real = rows[:, : 2 * support], real[:, : 2 * support]
+    features, u = _gather(network, batches, tasks, rows, rng)
+    weight = torch.from_numpy(real).to(u.dtype)
+    L = cholesky(_noisy(network, features, weight))
+    residual = (u - features.mean) * weight
+    return -(log_marginal_likelihood(L, residual) / weight.sum(-1)).mean()
+
+
+def episode_loss(
+    network: DeepKernel, batches: Batches, tasks: np.ndarray, support: int, rng: np.random.Generator
+) -> Tensor:
+    """Negative log likelihood of query points given a context, weighted to the good ones.
+
+    Half of the contexts are biased to good points, as a running search would have seen.
+    """
+    sizes = batches.sizes[tasks]
+    n = round(math.exp(rng.uniform(0.0, math.log(2 * support))))
+    n = min(n, max(1, int(sizes.min()) - 1))
+    shape = (len(tasks), batches.X.shape[1])
+    greed = (rng.random(len(tasks)) < 0.5) * rng.random(len(tasks)) * 2.0
+    order = rng.gumbel(size=shape) + greed[:, None] * batches.u[tasks].numpy()
+    rows, real = _draw(sizes, -order)
+    queries, real_queries = _draw_rest(rows, real, n, 2 * support, rng)
+    both = np.concatenate([rows[:, :n], queries], axis=1)
+    features, u = _gather(network, batches, tasks, both, rng)
+    weight = torch.from_numpy(np.concatenate([real[:, :n], real_queries], axis=1)).to(u.dtype)
+    context = Features(features.mean[:, :n], features.phi[:, :n], features.plain[:, :n])
+    query = Features(features.mean[:, n:], features.phi[:, n:], features.plain[:, n:])
+    L = cholesky(_noisy(network, context, weight[:, :n]))
+    change, variance = condition(
+        L=L, residual=(u[:, :n] - context.mean) * weight[:, :n],
+        cross=network.kernel(context, query) * weight[:, :n, None],
+        prior_variance=network.prior_variance,
+    )  # fmt: skip
+    uq, variance = u[:, n:], variance + network.noise
+    nll = 0.5 * (uq - query.mean - change).square() / variance + 0.5 * variance.log()
+    importance = torch.sigmoid(2.0 * uq - 1.0) * weight[:, n:]
+    return (importance * nll).sum() / importance.sum()
+
+
+_LOSSES: dict[str, tuple[Callable[..., Tensor], ...]] = {
+    "marginal": (marginal_loss,),
+    "episodes": (episode_loss,),
+    "mixed": (episode_loss, marginal_loss),
+}
+
+
+def _draw(sizes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in ascending order of ``keys``, padding last; and which are real. (t, n) both."""
+    real = np.arange(keys.shape[1])[None] < sizes[:, None]
+    rows = np.argsort(np.where(real, keys, np.inf), axis=1)
+    return rows, np.take_along_axis(real, rows, axis=1)
+
+
+def _draw_rest(
+    rows: np.ndarray, real: np.ndarray, n: int, limit: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Up to ``limit`` of the rows that the context left, drawn evenly, real ones first."""
+    keys = rng.random(rows[:, n:].shape) + ~real[:, n:]
+    order = np.argsort(keys, axis=1)[:, :limit]
+    return (
+        np.take_along_axis(rows[:, n:], order, axis=1),
+        np.take_along_axis(real[:, n:], order, axis=1),
+    )
+
+
+def _gather(
+    network: DeepKernel,
+    batches: Batches,
+    tasks: np.ndarray,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[Features, Tensor]:
+    """Features and scores of the drawn rows; descriptors and model names dropped out at random."""
+    X, context = batches.X[tasks[:, None], rows], batches.context[tasks[:, None], rows]
+    if context.shape[-1]:
+        kept = torch.from_numpy(rng.random((len(tasks), 1, 1)) >= _DROP)
+        context = context * kept
+        start, stop = batches.model_columns
+        if stop > start:
+            # A model that joined after the history is an unknown choice with descriptors.
+            unnamed = torch.from_numpy(rng.random((len(tasks), 1, 1)) < _DROP) & kept
+            named = X[..., start:stop]
+            mean = named.sum(-1, keepdim=True) / (stop - start)
+            X[..., start:stop] = torch.where(unnamed, mean.expand_as(named), named)
+    return network.features(X, context), batches.u[tasks[:, None], rows]
+
+
+def _noisy(network: DeepKernel, features: Features, weight: Tensor) -> Tensor:
+    """Noisy kernel matrix in which padding is independent of everything and of unit variance."""
+    K = network.kernel(features, features) * weight[..., :, None] * weight[..., None, :]
+    return K + torch.diag_embed(weight * network.noise + (1.0 - weight) * _PAD_NOISE)

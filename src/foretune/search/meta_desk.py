@@ -1,0 +1,166 @@
+"""Everything that one suggestion needs, on one desk and in one unit: the believed space's raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+
+from foretune.meta.cost import Feasibility
+from foretune.meta.experts import Inputs
+from foretune.meta.model import MetaModel
+from foretune.search.meta_acquire import Optimiser, row_key
+from foretune.search.meta_observe import StudyView
+from foretune.search.meta_space import BelievedSpace, related_tasks
+
+_MAX_OBSERVED = 400
+_NEAREST = 3
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is known when a trial asks.
+
+    Attributes:
+        view: The other trials.
+        number: The trial's number.
+        fixed: Values that are already decided.
+        asked: Distributions that the trial has asked for so far.
+        defaults: Known-good configurations, tried first.
+        task: The task's descriptors; models: descriptors by model.
+        seed: Of this trial's draws.
+    """
+
+    view: StudyView
+    number: int
+    fixed: Mapping[str, object]
+    asked: Mapping[str, BaseDistribution]
+    defaults: Sequence[Mapping[str, object]]
+    task: Mapping[str, float]
+    models: Mapping[str, Mapping[str, float]]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration and the reasons for it, ready for the trial's attributes."""
+
+    params: Mapping[str, object]
+    why: Mapping[str, object] = field(default_factory=dict)
+
+
+class Desk:
+    """One trial's view of everything, in the believed space's raw units."""
+
+    def __init__(
+        self, ask: Ask, space: BelievedSpace, model: MetaModel | None, rng: np.random.Generator
+    ) -> None:
+        self.ask, self.space, self.model, self.rng = ask, space, model, rng
+        self.raw = ask.view.raw(space.codec)
+        scored = np.flatnonzero(~np.isnan(ask.view.scores))
+        if len(scored) > _MAX_OBSERVED:  # the best half of the limit, and the latest
+            best = scored[np.argsort(-ask.view.scores[scored], kind="stable")[: _MAX_OBSERVED // 2]]
+            scored = np.union1d(best, scored[-_MAX_OBSERVED // 2 :])
+        self.scored = scored
+        self.n_observed = len(scored)
+        self.n_tried = len(self.raw)
+        self.seen = frozenset(row_key(row) for row in self.raw)
+
+    def legal(self, raw: np.ndarray) -> np.ndarray:
+        return self.space.legal(raw, self.ask.fixed, set(self.ask.asked))
+
+    def plan(self, row: np.ndarray, why: dict[str, object]) -> Plan:
+        return Plan(self.space.codec.to_params(row[0]), why)
+
+    def tried(self, configuration: Mapping[str, object]) -> bool:
+        """Whether a trial had all of a configuration's values that it had names for."""
+        own = self.space.codec.to_raw([configuration])[0]
+        named = ~np.isnan(own)
+        if not named.any() or not len(self.raw):
+            return False
+        rows = self.raw[:, named]
+        return bool((np.isclose(rows, own[named], rtol=1e-9) | np.isnan(rows)).all(1).any())
+
+    def new_or_random(self, row: np.ndarray) -> np.ndarray:
+        row = self.legal(row)
+        for _ in range(20):
+            if row_key(row[0]) not in self.seen:
+                break
+            row = self.legal(self.space.uniform(1, self.rng))
+        return row
+
+    def next_of_portfolio(self) -> np.ndarray | None:
+        if self.model is None:
+            return None
+        related = related_tasks(self.model, {**self.ask.view.distributions, **self.ask.asked})
+        for row in self.model.portfolio_for(related):
+            known = self.space.codec.translate(row[None], self.model.codec)
+            legal = self.legal(self.space.complete(known, self.rng))
+            if row_key(legal[0]) not in self.seen:
+                return legal
+        return None
+
+    def observations(self) -> tuple[Inputs, np.ndarray, Inputs]:
+        running = self.raw[self.ask.view.running & np.isnan(self.ask.view.scores)]
+        return self.inputs(self.raw[self.scored]), self.ask.view.scores[self.scored], self.inputs(running)
+
+    def inputs(self, raw: np.ndarray) -> Inputs:
+        own = self.space.codec
+        if self.model is None:
+            none = np.zeros((len(raw), 0))
+            return Inputs(none, none, none, own.encode(raw))
+        return self.model.inputs(raw, own, task=self.ask.task, models=self.ask.models)
+
+    def optimiser(self) -> Optimiser:
+        return Optimiser(self.space.uniform, self.space.perturbed, self.legal, self.seen)
+
+    def best_first(self) -> np.ndarray:
+        order = np.argsort(-self.ask.view.scores[self.scored], kind="stable")
+        return self.raw[self.scored[order]]
+
+    def history_best(self) -> np.ndarray:
+        if self.model is None:
+            return np.zeros((0, len(self.space.codec.params)))
+        known = self.space.codec.translate(self.model.best, self.model.codec)
+        return self.space.complete(known, self.rng)
+
+    def feasibility(self) -> Feasibility | None:
+        codec = self.space.codec
+        failed = self.raw[self.ask.view.failed]
+        ran = self.raw[self.scored]
+        if self.model is not None:
+            past = codec.translate(self.model.failed, self.model.codec)
+            failed = np.concatenate([failed, past])
+            if len(past):
+                ran = np.concatenate([ran, codec.translate(self.model.ran, self.model.codec)])
+        return Feasibility.fit(codec.encode(ran), codec.encode(failed), 0)
+
+    def cheapest(self, raw: np.ndarray, value: np.ndarray, threshold: float) -> np.ndarray:
+        """Of the configurations within the threshold of the best the one of least seconds."""
+        cost = None if self.model is None else self.model.cost
+        if cost is None or self.model is None:
+            return raw[:1]
+        near = raw[value >= value[0] + np.log1p(-threshold)]
+        encoded = self.model.codec.encode(self.model.codec.translate(near, self.space.codec))
+        k = int(np.argmin(cost.relative(encoded)))
+        return near[k : k + 1]
+
+    def outlook(self, row: np.ndarray) -> dict[str, object]:
+        """Predicted seconds and the nearest past tasks, where the history knows them."""
+        if self.model is None:
+            return {}
+        out: dict[str, object] = {}
+        if self.model.cost is not None:
+            known = self.model.codec.translate(np.concatenate([row, self.raw]), self.space.codec)
+            log_seconds = self.model.cost.relative(self.model.codec.encode(known))
+            offset = self.ask.view.log_seconds - log_seconds[1:]
+            timed = offset[np.isfinite(offset)]
+            base = float(np.median(timed)) if len(timed) else self.model.cost.offset
+            out["seconds"] = float(np.exp(np.clip(log_seconds[0] + base, -20.0, 20.0)))
+        if self.n_observed >= 2:
+            known = self.model.codec.translate(self.raw[self.scored], self.space.codec)
+            names, weights = self.model.nearest(known, self.ask.view.scores[self.scored], _NEAREST)
+            out["nearest"] = {n: round(float(w), 3) for n, w in zip(names, weights, strict=True)}
+        return out

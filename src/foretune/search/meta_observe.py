@@ -1,0 +1,104 @@
+"""What does the new study know so far? Its trials as arrays, its space as far as it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from foretune.meta.codec import Codec
+from foretune.meta.tasks import cap_pruned
+
+PLAN_KEY = "foretune:plan"
+WHY_KEY = "foretune:why"
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """The trials of a study at one moment, without the one being suggested.
+
+    Attributes:
+        trials: Every other trial that has parameters or a plan.
+        sign: 1 to maximise, -1 to minimise.
+    """
+
+    trials: tuple[FrozenTrial, ...]
+    sign: float
+
+    @classmethod
+    def of(
+        cls, trials: Sequence[FrozenTrial], direction: StudyDirection, number: int
+    ) -> StudyView:
+        """Look at a study from trial ``number``."""
+        others = tuple(t for t in trials if t.number != number and configuration(t))
+        return cls(others, 1.0 if direction == StudyDirection.MAXIMIZE else -1.0)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The latest distribution of every parameter that a trial has suggested."""
+        found: dict[str, BaseDistribution] = {}
+        for trial in self.trials:
+            found.update(trial.distributions)
+        return found
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """(n,) score of each trial, higher is better; NaN where it has none (yet)."""
+        scores = np.full(len(self.trials), np.nan)
+        for i, trial in enumerate(self.trials):
+            value = _value(trial)
+            if value is not None and np.isfinite(value):
+                scores[i] = self.sign * value
+        return cap_pruned(scores, np.array([t.state == TrialState.PRUNED for t in self.trials], bool))
+
+    @cached_property
+    def running(self) -> np.ndarray:
+        """(n,) whether each trial is running (or waiting with its parameters set)."""
+        return np.array([not t.state.is_finished() for t in self.trials], bool)
+
+    @cached_property
+    def failed(self) -> np.ndarray:
+        """(n,) whether each trial failed, or told a value that is no number."""
+        return ~self.running & np.isnan(self.scores)
+
+    @cached_property
+    def log_seconds(self) -> np.ndarray:
+        """(n,) natural logarithm of each finished trial's seconds, NaN unknown."""
+        seconds = np.array([_seconds(t) for t in self.trials], float)
+        return np.log(np.where(seconds > 0, seconds, np.nan))
+
+    def raw(self, codec: Codec) -> np.ndarray:
+        """(n, p) the trials' configurations; a running trial's plan fills what it lacks."""
+        return codec.to_raw([configuration(t) for t in self.trials])
+
+
+def configuration(trial: FrozenTrial) -> dict[str, object]:
+    """A trial's parameters; of an unfinished one also what its sampler or its user planned."""
+    if trial.state.is_finished():
+        return trial.params
+    plan = trial.system_attrs.get(PLAN_KEY)
+    fixed = trial.system_attrs.get("fixed_params")
+    out: dict[str, object] = dict(plan) if isinstance(plan, Mapping) else {}
+    out.update(fixed if isinstance(fixed, Mapping) else {})
+    out.update(trial.params)
+    return out
+
+
+def _value(trial: FrozenTrial) -> float | None:
+    if trial.state == TrialState.COMPLETE:
+        return trial.value
+    if trial.state == TrialState.PRUNED and trial.intermediate_values:
+        return trial.intermediate_values[max(trial.intermediate_values)]
+    return None
+
+
+def _seconds(trial: FrozenTrial) -> float:
+    told = trial.user_attrs.get("seconds")
+    if isinstance(told, int | float):
+        return float(told)
+    return float("nan") if trial.duration is None else trial.duration.total_seconds()

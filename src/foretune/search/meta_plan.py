@@ -1,0 +1,118 @@
+"""What should one trial try, and why? From a view of the study to a planned configuration."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
+from foretune.meta.guard import Verdict, judge
+from foretune.meta.model import MetaModel
+from foretune.meta.settings import MetaSettings
+from foretune.search.meta_acquire import Vote, row_key
+from foretune.search.meta_desk import Ask, Desk, Plan
+from foretune.search.meta_space import believe
+
+_MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
+_REFIT_EVERY = 25  # above this many trials the target process is refitted every second, third, ...
+
+
+class Planner:
+    """Plans trials of one study; keeps between them only what makes the next plan cheaper."""
+
+    def __init__(self, model: MetaModel | None, settings: MetaSettings, seed: int) -> None:
+        """Args: the history, the numbers, the seed of the quasi-random start."""
+        self._model = model
+        self._settings = settings
+        self._seed = seed
+        self._fit: tuple[int, int, Tensor] | None = None  # columns, observations, parameters
+
+    def plan(self, ask: Ask) -> Plan:
+        """Plan one trial."""
+        space = believe(ask.view, self._model, ask.asked)
+        rng = np.random.default_rng(ask.seed)
+        desk = Desk(ask, space, self._model, rng)
+        default = self._next_default(ask, desk)
+        if default is not None:
+            return desk.plan(default, {"expert": "default"})
+        if not desk.n_observed or (self._model and not self._settings.ablation.model):
+            first = desk.next_of_portfolio()
+            if first is not None:
+                return desk.plan(first, {"expert": "portfolio"} | desk.outlook(first))
+        n_start = min(max(_MIN_START, len(space.codec.params)), _MAX_START)
+        if not desk.n_observed or (self._model is None and desk.n_tried < n_start):
+            row = space.centre() if desk.n_tried == 0 else space.sobol(desk.n_tried, self._seed)
+            return desk.plan(desk.new_or_random(row), {"expert": "start"})
+        return self._by_experts(desk)
+
+    def _next_default(self, ask: Ask, desk: Desk) -> np.ndarray | None:
+        for default in ask.defaults:
+            if any(k in default and default[k] != v for k, v in ask.fixed.items()):
+                continue
+            row = desk.legal(desk.space.complete(desk.space.codec.to_raw([default]), desk.rng))
+            if row_key(row[0]) not in desk.seen and not desk.tried(default):
+                return row
+        return None
+
+    def _by_experts(self, desk: Desk) -> Plan:
+        vote, verdict = self._vote(desk)
+        feasible = desk.feasibility()
+
+        def acquisition(raw: np.ndarray) -> np.ndarray:
+            inputs = desk.inputs(raw)
+            value = vote.log_ei(inputs)
+            return value if feasible is None else value + feasible.log_probability(inputs.own)
+
+        optimiser = desk.optimiser()
+        raw = optimiser.candidates(good=desk.best_first(), known=desk.history_best(), rng=desk.rng)
+        if not len(raw):  # every configuration of a small space was tried: repeat one
+            return desk.plan(desk.legal(desk.space.uniform(1, desk.rng)), {"expert": "repeat"})
+        raw, value = optimiser.maximise(acquisition, raw, desk.rng)
+        row = desk.cheapest(raw, value, self._settings.selection_threshold)
+        leader = "target" if verdict is None or verdict.weight < 0.5 else "history"
+        score, low, high = (float(v[0]) for v in vote.score(desk.inputs(row)))
+        sign = desk.ask.view.sign
+        why: dict[str, object] = {
+            "expert": leader, "score": sign * score, "interval": sorted((sign * low, sign * high)),
+        }  # fmt: skip
+        if verdict is not None:
+            why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text}
+        return desk.plan(row, why | desk.outlook(row))
+
+    def _vote(self, desk: Desk) -> tuple[Vote, Verdict | None]:
+        observed, y, running = desk.observations()
+        ablation = self._settings.ablation
+        if self._model is None or not ablation.model:
+            return Vote([self._target(desk, observed, y, running)], [1.0]), None
+        history: list[Expert] = [
+            HistoryExpert.fit(
+                network, observed=observed, y=y, running=running,
+                prior=self._model.spread_prior, by_map=ablation.placing,
+            )
+            for network in self._model.networks
+        ]  # fmt: skip
+        verdict = Verdict(1.0, len(y))
+        experts = history
+        if ablation.guard and Verdict.possible(len(y)):
+            target = self._target(desk, observed, y, running)
+            verdict = judge(
+                np.stack([h.leave_one_out()[0] for h in history]), target.leave_one_out()[0], y,
+                np.random.default_rng([desk.ask.seed, 1]),
+            )  # fmt: skip
+            experts = [*history, target]
+        share = verdict.weight / len(history)
+        return Vote(experts, [share] * len(history) + [1.0 - verdict.weight] * (len(experts) > len(history))), verdict
+
+    def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
+        groups = desk.space.codec.groups
+        start, steps = None, None
+        if self._fit is not None and self._fit[0] == len(groups):
+            start = self._fit[2]
+            fresh = len(y) - self._fit[1] < len(y) // _REFIT_EVERY
+            steps = 0 if fresh else None
+        expert = TargetExpert.fit(
+            observed=observed, y=y, running=running, groups=groups, start=start, steps=steps
+        )
+        if steps is None:
+            self._fit = len(groups), len(y), expert.gp.log_params
+        return expert
