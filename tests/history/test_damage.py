@@ -177,7 +177,7 @@ def test_cells_of_a_wrong_kind_are_not_numbers(rich_db):
     assert lost["optimiser"] == 2
     assert "task" not in rich.user_attrs
     said = " ".join(records.notes)
-    assert "2 values of parameter 'optimiser' fit no distribution" in said
+    assert "2 values of parameter 'optimiser' without a place" in said
     assert "study attribute 'task' is not readable" in said
 
 

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from foretune.history.hull import merge_distributions
 from foretune.history.records import Curves, ParamColumn, StudyRecord
 from foretune.history.tables import FlatTables, ParamKey, StudyHead, Triple
+from foretune.history.wording import counted, named
 
 SINGLE = ((StudyDirection.MAXIMIZE.name,), (StudyDirection.MINIMIZE.name,))
 FINISHED = (TrialState.COMPLETE.value, TrialState.PRUNED.value)
@@ -106,7 +107,8 @@ def _columns(
             columns.append(column)
         if n_lost:
             label = keys[int(code[part[0]])].name
-            lost.append(f"{n_lost} values of parameter {label!r} fit no distribution of its kind")
+            values = counted(n_lost, "value")
+            lost.append(f"{values} of parameter {label!r} without a place in its distribution")
     return tuple(columns), lost
 
 
@@ -159,15 +161,3 @@ def _attrs(names: Sequence[str], cells: Triple, rows: slice) -> dict[str, np.nda
 def _seconds(attrs: dict[str, np.ndarray], wall: np.ndarray) -> np.ndarray:
     told = attrs.get("seconds")
     return wall if told is None else np.where(np.isfinite(told), told, wall)
-
-
-def named(names: Sequence[str]) -> str:
-    """Studies by name, the first few of many.
-
-    >>> named(["a"]), named(["a", "b"])
-    ("study 'a'", "2 studies: 'a', 'b'")
-    """
-    shown = ", ".join(repr(name) for name in names[:3])
-    if len(names) == 1:
-        return f"study {shown}"
-    return f"{len(names)} studies: {shown}{', ...' if len(names) > 3 else ''}"

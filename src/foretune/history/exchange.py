@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -31,6 +32,7 @@ from foretune.history.source import PARQUET, Source, explained, find, label
 from foretune.history.store import open_storage
 from foretune.history.tables import StudyHead, UnreadableError
 
+_NUMBERED = re.compile(r"-\d+$")
 STILL_RUNNING = "was still running when its study was copied"
 
 
@@ -62,17 +64,9 @@ def export_history(
         raise HistoryError(f"expected a file that ends in .parquet, got {path}")
     done = Exchanged()
     with _replacing(path, overwrite=overwrite) as part, _told():
-        digests: dict[str, str] = {}
-
-        def copies() -> Iterator[StudyCopy]:
-            found = _copies(sources, studies, done.notes)
-            for copy in _new(found, set(), digests.__getitem__, done):
-                # One source names no study twice, so nothing is compared.
-                digests[copy.head.name] = _digest(copy) if len(sources) > 1 else ""
-                yield copy
-
-        write_parquet(copies(), part)
-        lacking = sorted(set(studies or ()) - digests.keys())
+        shelf = _Shelf(lambda name: shelf.digests[name])
+        write_parquet(_new(_copies(sources, studies, done.notes), shelf, done), part)
+        lacking = sorted(set(studies or ()) - shelf.digests.keys())
         if lacking:
             raise HistoryError(f"no study {lacking[0]!r} with trials in {_labels(sources)}")
         if not done.n_trials:
@@ -95,9 +89,11 @@ def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
             return _digest(_settled(there))
 
     with _told(), explained(storage.url):
+        shelf = _Shelf(digest_of)
         with storage.engine.connect() as connection:
-            names = {head.name for head in read_heads(connection)[0].values()}
-        for copy in _new(_copies(sources, None, done.notes), names, digest_of, done):
+            for head in read_heads(connection)[0].values():
+                shelf.put(head.name)
+        for copy in _new(_copies(sources, None, done.notes), shelf, done):
             with storage.engine.begin() as connection:
                 write_copy(connection, copy, copy.head.name)
     return done
@@ -167,25 +163,48 @@ def _settled(study: StudyCopy) -> StudyCopy:
     return replace(study, trials=trials)
 
 
-def _new(
-    copies: Iterator[StudyCopy],
-    names: set[str],
-    digest_of: Callable[[str], str],
-    done: Exchanged,
-) -> Iterator[StudyCopy]:
-    """Those of ``copies`` that are not there yet, under free names, which join ``names``."""
+@dataclass
+class _Shelf:
+    """What is there already, by name; tells what a newcomer is to be called.
+
+    A newcomer is compared with the studies of its own name, and of that name with a number behind
+    it, which is what an earlier import would have called it.
+    """
+
+    read_digest: Callable[[str], str]
+    families: dict[str, set[str]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, digest: str | None = None) -> None:
+        """Note a study; its digest is read when it is first needed."""
+        self.families.setdefault(_NUMBERED.sub("", name), set()).add(name)
+        if digest is not None:
+            self.digests[name] = digest
+
+    def name_for(self, study: StudyCopy) -> str | None:
+        """A free name for ``study``, which is taken by that; None: it is there already."""
+        asked, digest = study.head.name, _digest(study)
+        family = self.families.get(_NUMBERED.sub("", asked), set())
+        if any(self._digest(name) == digest for name in family):
+            return None
+        numbered = (f"{asked}-{k}" for k in itertools.count(2))
+        name = asked if asked not in family else next(n for n in numbered if n not in family)
+        self.put(name, digest)
+        return name
+
+    def _digest(self, name: str) -> str:
+        if name not in self.digests:
+            self.digests[name] = self.read_digest(name)
+        return self.digests[name]
+
+
+def _new(copies: Iterator[StudyCopy], shelf: _Shelf, done: Exchanged) -> Iterator[StudyCopy]:
+    """Those of ``copies`` that are not there already, under free names."""
     for found in copies:
-        asked = name = found.head.name
-        known = False
-        for k in itertools.count(2):
-            known = name in names and digest_of(name) == _digest(found)
-            if known or name not in names:
-                break
-            name = f"{asked}-{k}"
-        if known:
+        asked, name = found.head.name, shelf.name_for(found)
+        if name is None:
             done.n_known += 1
             continue
-        names.add(name)
         if name != asked:
             done.renamed[asked] = name
         done.n_studies += 1
@@ -223,10 +242,11 @@ def _replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            for left in ("", "-wal", "-shm", ".lock"):
+                Path(f"{part}{left}").unlink(missing_ok=True)
     except OSError as error:
         raise HistoryError(f"{path} cannot be written ({error.strerror or error})") from error
-    finally:
-        for left in ("", "-wal", "-shm", ".lock"):
-            Path(f"{part}{left}").unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from foretune.history.inspect import StudyDetails, StudySummary, list_studies, s
 from foretune.history.source import Source, label
 from foretune.history.store import open_storage
 from foretune.history.urls import mask_url
+from foretune.history.wording import counted
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _listed(sources: Sequence[Source]) -> HistoryReport:
     n_trials = sum(sum(s.states.values()) for s in summaries)
     where = ", ".join(label(source) for source in sources)
     return HistoryReport(
-        title=f"{_many(len(summaries), 'study')}, {_many(n_trials, 'trial')} in {where}",
+        title=f"{counted(len(summaries), 'study')}, {counted(n_trials, 'trial')} in {where}",
         columns=("study", "task", "data", "search", "trials", "best", "last trial"),
         rows=tuple(_row(summary) for summary in summaries),
         lines=tuple(notes),
@@ -119,25 +120,14 @@ def _trial_row(trial: FrozenTrial, names: Sequence[str]) -> tuple[str, ...]:
 def _exchanged(verb: str, done: Exchanged, where: str) -> HistoryReport:
     lines = list(done.notes)
     if done.n_known:
-        lines.append(f"{_many(done.n_known, 'study')} already there: left as it is.")
+        lines.append(f"{counted(done.n_known, 'study')} already there: left as it is.")
     lines += [f"study {old!r} came in as {new!r}." for old, new in done.renamed.items()]
-    what = f"{_many(done.n_studies, 'study')}, {_many(done.n_trials, 'trial')}"
+    what = f"{counted(done.n_studies, 'study')}, {counted(done.n_trials, 'trial')}"
     return HistoryReport(title=f"{verb} {what} to {where}", lines=tuple(lines))
 
 
 def _counts(states: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {state}" for state, n in states.items()) or "none"
-
-
-def _many(n: int, noun: str) -> str:
-    """A count with its noun.
-
-    >>> _many(1, "study"), _many(2, "study"), _many(0, "trial")
-    ('1 study', '2 studies', '0 trials')
-    """
-    if n == 1:
-        return f"1 {noun}"
-    return f"{n} {noun[:-1]}ies" if noun.endswith("y") else f"{n} {noun}s"
 
 
 def _value(value: object) -> str:

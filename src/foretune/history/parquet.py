@@ -21,6 +21,7 @@ from foretune.history.copies import StudyCopy
 from foretune.history.frozen import FlatBuilder
 from foretune.history.rows import COLUMNS, REQUIRED, BadRowError, Row, RowParser, to_rows
 from foretune.history.tables import FlatTables, Keep, UnreadableError
+from foretune.history.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +47,10 @@ class ParquetFile:
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each reason why rows were left out so far."""
-        return tuple(f"{self.path.name}: left out {n} rows ({why})." for why, n in self.bad.items())
+        return tuple(
+            f"{self.path.name}: left out {counted(n, 'row')} ({why})."
+            for why, n in self.bad.items()
+        )
 
     def copies(self, keep: Keep) -> Iterator[StudyCopy]:
         """The studies that ``keep`` wants, each as soon as its last row was read.

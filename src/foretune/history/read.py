@@ -8,10 +8,11 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
-from foretune.history.assemble import assemble, named
+from foretune.history.assemble import assemble
 from foretune.history.records import HistoryRecords, StudyRecord
 from foretune.history.source import Source, find, label
 from foretune.history.tables import StudyHead, UnreadableError
+from foretune.history.wording import named
 
 History = Source | Iterable["Source"] | None
 _log = logging.getLogger(__name__)

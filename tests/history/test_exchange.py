@@ -1,0 +1,295 @@
+"""Export, import and merge lose nothing, write nothing over, and leave no halves behind."""
+
+import json
+import os
+import sqlite3
+
+import numpy as np
+import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from optuna.trial import TrialState
+
+from foretune.core import HistoryError
+from foretune.history import (
+    export_history,
+    import_history,
+    merge_histories,
+    open_storage,
+    read_history,
+)
+from foretune.history.rows import COLUMNS
+
+
+def trials_of(path):
+    """All trials by study, as Optuna itself reads them."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    found = {
+        study.study_name: (study, storage.get_all_trials(study._study_id))
+        for study in storage.get_all_studies()
+    }
+    storage.engine.dispose()
+    return found
+
+
+def told(trial):
+    """What a trial says, comparable where it says NaN."""
+    return repr(
+        (
+            trial.number,
+            trial.state.name,
+            trial.values,
+            trial.params,
+            trial.distributions,
+            trial.user_attrs,
+            trial.system_attrs,
+            sorted(trial.intermediate_values.items()),
+            trial.datetime_start,
+            trial.datetime_complete,
+        )
+    )
+
+
+def listing(folder):
+    """The files in ``folder``, without SQLite's own beside a write-ahead database."""
+    return sorted(n for n in os.listdir(folder) if not n.endswith(("-wal", "-shm", ".lock")))
+
+
+def imported(sources, path):
+    storage = open_storage(f"sqlite:///{path}")
+    try:
+        return import_history(sources, storage)
+    finally:
+        storage.engine.dispose()
+
+
+def rewritten(path, change):
+    """The rows of an exported file, changed."""
+    rows = pq.read_table(path).to_pylist()
+    change(rows)
+    schema = pa.schema([(c, pa.int64() if c == "number" else pa.string()) for c in COLUMNS])
+    pq.write_table(pa.Table.from_pylist(rows, schema), path)
+
+
+@pytest.mark.parametrize("via", ["parquet", "database", "journal"])
+def test_round_trip_by_optuna_s_own_reading(via, rich_db, empty_db, tmp_path, fill):
+    if via == "parquet":
+        source = tmp_path / "all.parquet"
+        done = export_history([rich_db], source)
+        assert (done.n_studies, done.n_trials) == (2, 15)
+    elif via == "journal":
+        source = tmp_path / "j.log"
+        backend = optuna.storages.journal.JournalFileBackend(str(source))
+        fill(optuna.storages.JournalStorage(backend))
+    else:
+        source = rich_db
+    assert imported([source], empty_db).n_trials == 15
+    before, after = trials_of(rich_db), trials_of(empty_db)
+    assert before.keys() == after.keys()
+    for name, (study, trials) in before.items():
+        other, copies = after[name]
+        assert repr(study.user_attrs) == repr(other.user_attrs)
+        assert study.directions == other.directions
+        for trial, copy in zip(trials, copies, strict=True):
+            if trial.state is TrialState.RUNNING:  # nobody runs it there
+                assert copy.state is TrialState.FAIL
+                assert "still running" in copy.user_attrs["failure"]
+            else:
+                assert told(trial) == told(copy)
+
+
+def test_layout(rich_db, tmp_path):
+    path = tmp_path / "all.parquet"
+    export_history([rich_db], path)
+    table = pq.read_table(path)
+    assert table.schema.metadata[b"foretune_schema"] == b"1"
+    assert tuple(table.column_names) == COLUMNS
+    row = table.to_pylist()[6]
+    assert (row["study_name"], row["number"], row["state"]) == ("rich", 6, "COMPLETE")
+    assert json.loads(row["directions"]) == ["MAXIMIZE"]
+    assert json.loads(row["values"]) == ["inf"]
+    assert json.loads(row["params"])["optimiser"] == "adam"
+    assert json.loads(row["intermediate"])["2"] == "inf"
+    lr = json.loads(row["distributions"])["lr"]
+    assert optuna.distributions.json_to_distribution(lr).log
+    assert row["datetime_start"].endswith("+00:00")
+
+
+def test_the_same_again_is_skipped_and_another_of_its_name_renamed(rich_db, empty_db, tmp_path):
+    imported([rich_db], empty_db)
+    done = imported([rich_db, rich_db], empty_db)
+    assert (done.n_studies, done.n_known) == (0, 4)
+    with sqlite3.connect(rich_db) as connection:
+        connection.execute("UPDATE trial_values SET value = 0.123 WHERE trial_id = 1")
+    done = imported([rich_db], empty_db)
+    assert (done.n_studies, done.n_known, done.renamed) == (1, 1, {"rich": "rich-2"})
+    assert imported([rich_db], empty_db).n_known == 2  # rich-2 is recognised too
+    found = trials_of(empty_db)
+    assert found["rich"][1][0].value == 0.5
+    assert found["rich-2"][1][0].value == 0.123
+
+
+def test_a_search_goes_on_in_an_imported_study(rich_db, empty_db):
+    imported([rich_db], empty_db)
+    storage = open_storage(f"sqlite:///{empty_db}")
+    study = optuna.load_study(study_name="rich", storage=storage)
+    assert study.ask().number == 11  # the one that was waiting
+    assert study.ask().number == 12
+    storage.engine.dispose()
+
+
+def test_export_of_one_study_and_of_none(rich_db, empty_db, tmp_path):
+    path = tmp_path / "low.parquet"
+    assert export_history([rich_db], path, studies=["low"]).n_studies == 1
+    assert [s.name for s in read_history(path).studies] == ["low"]
+    for sources, options, words in (
+        ([rich_db], {"studies": ["lo"]}, "no study 'lo'"),
+        ([empty_db], {}, "nothing to export"),
+        ([tmp_path / "none.db"], {}, "does not exist"),
+    ):
+        with pytest.raises(HistoryError, match=words):
+            export_history(sources, tmp_path / "out.parquet", **options)
+    with pytest.raises(HistoryError, match=r"ends in \.parquet"):
+        export_history([rich_db], tmp_path / "out.csv")
+    assert sorted(p.name for p in tmp_path.glob("*out*")) == []
+
+
+def test_a_failed_export_leaves_the_good_file(rich_db, tmp_path):
+    path = tmp_path / "all.parquet"
+    export_history([rich_db], path)
+    good = path.read_bytes()
+    with pytest.raises(HistoryError, match=r"exists.*overwrite"):
+        export_history([rich_db], path)
+    with sqlite3.connect(rich_db) as connection:  # the second study cannot be read
+        connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 14")
+    with pytest.raises(HistoryError, match="damaged in study 'low'"):
+        export_history([rich_db], path, overwrite=True)
+    assert path.read_bytes() == good
+    assert listing(tmp_path) == ["all.parquet", "rich.db"]
+    with pytest.raises(HistoryError, match="cannot be written"):
+        export_history([path], path / "below" / "x.parquet")
+
+
+def test_a_failed_import_leaves_whole_studies(rich_db, empty_db):
+    with sqlite3.connect(rich_db) as connection:
+        connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 14")
+    with pytest.raises(HistoryError, match="damaged in study 'low'"):
+        imported([rich_db], empty_db)
+    assert [len(trials) for _, trials in trials_of(empty_db).values()] == [12]
+
+
+def test_an_import_that_breaks_inside_a_study_takes_it_back(rich_db, empty_db):
+    with sqlite3.connect(empty_db) as connection:
+        connection.execute("DROP TABLE trial_system_attributes")  # the last one written
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{empty_db}", skip_compatibility_check=True, skip_table_creation=True
+    )
+    with pytest.raises(HistoryError, match="trial_system_attributes"):
+        import_history([rich_db], storage)
+    with sqlite3.connect(empty_db) as connection:
+        assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM trials").fetchone() == (0,)
+
+
+def test_merge(rich_db, tmp_path):
+    low = tmp_path / "low.parquet"
+    export_history([rich_db], low, studies=["low"])
+    for name in ("all.db", "all.parquet"):
+        done = merge_histories([low, rich_db], tmp_path / name)
+        assert (done.n_studies, done.n_known) == (2, 1)
+        assert {s.name for s in read_history(tmp_path / name).studies} == {"rich", "low"}
+        with pytest.raises(HistoryError, match="exists"):
+            merge_histories([low], tmp_path / name)
+    with pytest.raises(HistoryError, match="never replaced"):
+        merge_histories([low], tmp_path / "all.db", overwrite=True)
+    with pytest.raises(HistoryError, match="does not exist"):
+        merge_histories([tmp_path / "none.db"], tmp_path / "other.db")
+    assert listing(tmp_path) == ["all.db", "all.parquet", "low.parquet", "rich.db"]
+    assert not list(tmp_path.glob(".*"))
+    assert merge_histories([low], tmp_path / "all.parquet", overwrite=True).n_studies == 1
+
+
+def test_bad_rows_are_left_out_and_counted(rich_db, empty_db, tmp_path):
+    path = tmp_path / "bad.parquet"
+    export_history([rich_db], path)
+
+    def spoil(rows):
+        rows[0]["params"] = "{"
+        rows[1]["params"] = json.dumps({"lr": 1e-3})
+        rows[2]["values"] = None
+        rows[3]["values"] = '["nan"]'
+        rows[4]["state"] = "DONE"
+        rows[5]["distributions"] = json.dumps({"lr": "{}"})
+        rows[6]["number"] = 7
+        rows[8]["intermediate"] = '{"one": 1}'
+        rows[9]["datetime_start"] = "yesterday"
+        rows[12]["study_name"] = ""
+        rows[13]["directions"] = '["UP"]'
+
+    rewritten(path, spoil)
+    done = imported([path], empty_db)
+    assert (done.n_studies, done.n_trials) == (2, 4)
+    said = " ".join(done.notes)
+    for words in (
+        "params is no JSON dict",
+        "name different parameters",
+        "complete without a value",
+        "not one value an objective",
+        "unknown state",
+        "a distribution is not readable",
+        "number that another row has",
+        "a step is no whole number",
+        "a moment is not ISO 8601",
+        "no study name",
+        "1 row (unknown directions)",
+    ):
+        assert words in said
+    # Left are -inf, the running and the waiting one: nothing to learn, but whole and readable.
+    assert [t.number for t in trials_of(empty_db)["rich"][1]] == [0, 1, 2]
+    assert "no finished trial with a finite value" in read_history(path).notes[-1]
+
+
+def test_random_cells(rich_db, tmp_path):
+    path = tmp_path / "fuzz.parquet"
+    rng = np.random.default_rng(0)
+    junk = (None, "", "{", "[]", "{}", "null", "NaN", '{"lr": "x"}', '["inf"]', "\x00", "9" * 400)
+    for _ in range(20):
+        export_history([rich_db], path, overwrite=True)
+
+        def spoil(rows):
+            for _ in range(8):
+                row = rows[rng.integers(len(rows))]
+                column = COLUMNS[rng.integers(len(COLUMNS))]
+                drawn = junk[rng.integers(len(junk))]
+                row[column] = int(rng.integers(-5, 5)) if column == "number" else drawn
+
+        rewritten(path, spoil)
+        records = read_history(path)
+        assert records.notes
+        for study in records.studies:
+            assert np.isfinite(study.values).any()
+
+
+def test_another_parquet_file(tmp_path):
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+    assert "is no exported history: it lacks study_name" in read_history(path).notes[0]
+    columns = {name: ["x"] for name in COLUMNS} | {"number": ["x"]}
+    pq.write_table(pa.table(columns), path)
+    assert "column number is of type string" in read_history(path).notes[0]
+    columns = {name: ["x"] for name in COLUMNS} | {"number": [1]}
+    table = pa.table(columns).replace_schema_metadata({"foretune_schema": "7"})
+    pq.write_table(table, path)
+    assert "is of layout 7" in read_history(path).notes[0]
+
+
+def test_rows_of_a_study_need_not_lie_together(rich_db, tmp_path):
+    path = tmp_path / "mixed.parquet"
+    export_history([rich_db], path)
+    expected = read_history(path).studies
+    rewritten(path, lambda rows: np.random.default_rng(0).shuffle(rows))
+    found = {study.name: study for study in read_history(path).studies}
+    for study in expected:
+        np.testing.assert_array_equal(found[study.name].values, study.values)
+        np.testing.assert_array_equal(found[study.name].seconds, study.seconds)
