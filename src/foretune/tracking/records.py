@@ -90,10 +90,10 @@ def trial_params(spec: TrialSpec) -> dict[str, str]:
 def param_text(value: ParamValue) -> str:
     """A parameter's value, floats short but exact enough to tell two trials apart.
 
-    >>> param_text(0.00021384), param_text(16), param_text(True)
-    ('0.00021384', '16', 'True')
+    >>> param_text(0.000213841729), param_text(16), param_text(True)
+    ('0.000213842', '16', 'True')
     """
-    return format(value, ".8g") if isinstance(value, float) else str(value)
+    return format(value, ".6g") if isinstance(value, float) else str(value)
 
 
 def epoch_metrics(report: EpochReport) -> dict[str, float]:
@@ -142,7 +142,7 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
         "search/n_failed": float(summary.n_failed),
         "search/seconds": summary.seconds,
     }
-    return values if summary.best_score is None else {**values, "search/score": summary.best_score}
+    return values if summary.best_score is None else {**values, "score": summary.best_score}
 
 
 def summary_tags(summary: SearchSummary) -> dict[str, str]:

@@ -14,6 +14,7 @@ from foretune.core import ConfigError
 from foretune.tracking.database import database_path, database_uri, open_database
 
 HOST = "127.0.0.1"  # MLflow's UI has no login of its own
+VIEW = "workflowType=machine_learning"  # or MLflow shows its pages for language models
 N_PORTS = 50  # how many ports after the asked one are tried
 # One worker and no job runner: 2 processes and 0.4 GB instead of 13 and 1.7 GB.
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -67,7 +68,7 @@ def show_ui(config: TrackingConfig) -> None:
     database = open_database(config.folder, config.experiment)
     port = free_port(config.port)
     taken = "" if port == config.port else f" ({config.port} is taken)"
-    page = f"http://{HOST}:{port}/#/experiments/{database.experiment_id}/runs"
+    page = f"http://{HOST}:{port}/#/experiments/{database.experiment_id}/runs?{VIEW}"
     _LOG.info("MLflow UI: %s%s, ready in about ten seconds; Ctrl-C ends it", page, taken)
     try:
         subprocess.run(ui_command(config.folder, port), env=os.environ | ENVIRONMENT, check=False)
