@@ -67,22 +67,19 @@ def read_rows(path: Path) -> Dataset:
 
 
 def _read_table(path: Path) -> pa.Table:
+    import pyarrow as pa
     from pyarrow import csv, json, parquet
 
     if path.suffix == ".parquet":
         shards = [path]
         if "-00000-of-" in path.name:
             shards = sorted(path.parent.glob(path.name.replace("-00000-of-", "-*-of-")))
-        import pyarrow as pa
-
         # Opened one by one: a data set of files would add a column for a folder named key=value.
         return pa.concat_tables([parquet.ParquetFile(shard).read() for shard in shards])
     content = path.read_bytes()
     content.decode("utf-8")
     if not content.strip():
         raise DataError(f"expected rows in {path}, got an empty file")
-    import pyarrow as pa
-
     block = len(content) + 1  # one block: a type that changes half-way is seen, and long lines fit
     if path.suffix == ".jsonl":
         return json.read_json(
