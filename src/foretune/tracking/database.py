@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from foretune.core import ConfigError
+from foretune.tracking.mirror import reason
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -124,7 +125,6 @@ def _connect(path: Path) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # both are read at the import
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     # What goes wrong in MLflow is caught and said in one line by the tracker; the rest is noise.
     for name, level in (
@@ -137,9 +137,9 @@ def _connect(path: Path) -> MlflowClient:
     try:
         client = MlflowClient(tracking_uri=database_uri(path.parent))
         client.search_experiments(max_results=1)
-    except MlflowException as error:
+    except Exception as error:  # of MLflow, SQLAlchemy and Alembic, which have no base in common
         raise ConfigError(
-            f"tracking.folder: the database {path} does not fit the installed MLflow: {error}"
+            f"tracking.folder: MLflow cannot open its database {path}: {reason(error)}"
         ) from error
     return client
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 
+_SQLITE = re.compile(r"\(sqlite3\.\w+\) (.+?)(?: \[SQL| \(Background|$)")
 _LOG = logging.getLogger(__name__)
 
 Step = Callable[[], None]
+
+
+def reason(error: Exception) -> str:
+    """What an error of MLflow, SQLAlchemy or the disk comes down to, on one line.
+
+    >>> reason(OSError("(sqlite3.OperationalError) database is locked [SQL: INSERT INTO runs ..."))
+    'database is locked'
+    """
+    text = " ".join(str(error).split())
+    found = _SQLITE.search(text)
+    return (found[1] if found else text)[:200] or type(error).__name__
 
 
 class Mirror:
@@ -64,7 +77,6 @@ class Mirror:
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            _LOG.warning("MLflow cannot be written, the search goes on: %s", reason)
+            _LOG.warning("MLflow cannot be written, the search goes on: %s", reason(error))
             self._warned = True
         _LOG.debug("MLflow cannot be written", exc_info=error)
