@@ -64,7 +64,7 @@ def test_a_database_of_another_mlflow(mlruns: Path):
     with closing(sqlite3.connect(database_path(mlruns))) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'from_the_future'")
         connection.commit()
-    with pytest.raises(ConfigError, match="MLflow cannot open .* out-of-date database schema"):
+    with pytest.raises(ConfigError, match=r"MLflow cannot open .* out-of-date database schema"):
         open_database(mlruns, "foretune")
 
 
