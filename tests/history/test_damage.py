@@ -178,7 +178,7 @@ def test_cells_of_a_wrong_kind_are_not_numbers(rich_db):
     assert "task" not in rich.user_attrs
     said = " ".join(records.notes)
     assert "2 values of parameter 'optimiser' without a place" in said
-    assert "study attribute 'task' is not readable" in said
+    assert "left out attribute 'task' of 1 study (not readable)." in said
 
 
 def test_one_bad_source_of_many(rich_db, tmp_path):

@@ -19,7 +19,7 @@ FINISHED = (TrialState.COMPLETE.value, TrialState.PRUNED.value)
 
 def assemble(tables: FlatTables, source: str) -> tuple[list[StudyRecord], list[str]]:
     """The usable studies of ``tables``, and a sentence for each kind of thing left out."""
-    notes = list(tables.notes)
+    notes = [f"{source}: {note}." for note in tables.notes]
     starts = np.searchsorted(tables.study, np.arange(len(tables.heads) + 1))
     params = _ByStudy(tables.param, starts)
     points = _ByStudy(tables.point, starts)

@@ -145,18 +145,17 @@ class _StudyReader:
         return self.parsed[text]
 
 
-def write_copy(connection: sa.Connection, copy: StudyCopy, name: str) -> None:
-    """Add ``copy`` under ``name`` to a database of the newest known revision.
+def write_copy(connection: sa.Connection, copy: StudyCopy) -> None:
+    """Add a study to a database of the newest known revision.
 
     Args:
         connection: In a transaction that the caller commits.
         copy: Its trials are numbered anew, in their order.
-        name: The new study's name.
     """
     insert = _Inserter(connection)
-    insert.rows("studies", [{"study_name": name}])
+    insert.rows("studies", [{"study_name": copy.head.name}])
     c = columns_of("studies", "study_id", "study_name").c
-    study = connection.execute(sa.select(c[0]).where(c[1] == name)).scalar_one()
+    study = connection.execute(sa.select(c[0]).where(c[1] == copy.head.name)).scalar_one()
     insert.rows(
         "study_directions",
         [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 import re
 import sqlite3
@@ -26,7 +25,7 @@ from foretune.core import HistoryError
 from foretune.history.attrs import FAILURE
 from foretune.history.copies import StudyCopy, copies_of_database, write_copy
 from foretune.history.parquet import ParquetFile, write_parquet
-from foretune.history.rows import to_rows
+from foretune.history.rows import Row, to_rows
 from foretune.history.schema import read_heads
 from foretune.history.source import PARQUET, Source, explained, find, label
 from foretune.history.store import open_storage
@@ -65,7 +64,8 @@ def export_history(
     done = Exchanged()
     with _replacing(path, overwrite=overwrite) as part, _told():
         shelf = _Shelf(lambda name: shelf.digests[name])
-        write_parquet(_new(_copies(sources, studies, done.notes), shelf, done), part)
+        found = _new(_copies(sources, studies, done.notes), shelf, done)
+        write_parquet((_renamed(study, rows) for study, rows in found), part)
         lacking = sorted(set(studies or ()) - shelf.digests.keys())
         if lacking:
             raise HistoryError(f"no study {lacking[0]!r} with trials in {_labels(sources)}")
@@ -86,16 +86,16 @@ def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
     def digest_of(name: str) -> str:
         with storage.engine.connect() as connection:
             (there,) = copies_of_database(connection, lambda head: head.name == name)
-            return _digest(_settled(there))
+            return _digest(to_rows(_settled(there)))
 
     with _told(), explained(storage.url):
         shelf = _Shelf(digest_of)
         with storage.engine.connect() as connection:
             for head in read_heads(connection)[0].values():
                 shelf.put(head.name)
-        for copy in _new(_copies(sources, None, done.notes), shelf, done):
+        for study, _ in _new(_copies(sources, None, done.notes), shelf, done):
             with storage.engine.begin() as connection:
-                write_copy(connection, copy, copy.head.name)
+                write_copy(connection, study)
     return done
 
 
@@ -142,7 +142,7 @@ def _copies(
         except UnreadableError as problem:
             raise HistoryError(f"{label(source)} {problem}") from problem
         if isinstance(history, ParquetFile):
-            notes += history.notes()
+            notes += [f"{label(source)}: {note}." for note in history.notes()]
 
 
 def _settled(study: StudyCopy) -> StudyCopy:
@@ -181,9 +181,8 @@ class _Shelf:
         if digest is not None:
             self.digests[name] = digest
 
-    def name_for(self, study: StudyCopy) -> str | None:
-        """A free name for ``study``, which is taken by that; None: it is there already."""
-        asked, digest = study.head.name, _digest(study)
+    def name_for(self, asked: str, digest: str) -> str | None:
+        """A free name for a study, which is taken by that; None: the study is there already."""
         family = self.families.get(_NUMBERED.sub("", asked), set())
         if any(self._digest(name) == digest for name in family):
             return None
@@ -198,10 +197,13 @@ class _Shelf:
         return self.digests[name]
 
 
-def _new(copies: Iterator[StudyCopy], shelf: _Shelf, done: Exchanged) -> Iterator[StudyCopy]:
-    """Those of ``copies`` that are not there already, under free names."""
+def _new(
+    copies: Iterator[StudyCopy], shelf: _Shelf, done: Exchanged
+) -> Iterator[tuple[StudyCopy, list[Row]]]:
+    """Those of ``copies`` that are not there already, under free names; with their rows."""
     for found in copies:
-        asked, name = found.head.name, shelf.name_for(found)
+        asked, rows = found.head.name, to_rows(found)
+        name = shelf.name_for(asked, _digest(rows))
         if name is None:
             done.n_known += 1
             continue
@@ -209,15 +211,21 @@ def _new(copies: Iterator[StudyCopy], shelf: _Shelf, done: Exchanged) -> Iterato
             done.renamed[asked] = name
         done.n_studies += 1
         done.n_trials += len(found.trials)
-        yield replace(found, head=replace(found.head, name=name))
+        yield replace(found, head=replace(found.head, name=name)), rows
 
 
-def _digest(study: StudyCopy) -> str:
+def _renamed(study: StudyCopy, rows: list[Row]) -> list[Row]:
+    if rows[0]["study_name"] != study.head.name:
+        rows = [row | {"study_name": study.head.name} for row in rows]
+    return rows
+
+
+def _digest(rows: Sequence[Row]) -> str:
     """Equal for two copies of one study, whatever they are named and wherever they lie."""
-    nameless = replace(study, head=replace(study.head, name=""))
     told = hashlib.sha256()
-    for row in to_rows(nameless):
-        told.update(json.dumps(row, sort_keys=True).encode())
+    for row in rows:
+        cells = (str(cell) for column, cell in row.items() if column != "study_name")
+        told.update("\0".join(cells).encode())
     return told.hexdigest()
 
 

@@ -90,7 +90,7 @@ def list_studies(sources: Sequence[Source]) -> tuple[list[StudySummary], list[st
         except UnreadableError as problem:
             notes.append(f"{label(source)} {problem}.")
             continue
-        notes += tables.notes
+        notes += [f"{label(source)}: {note}." for note in tables.notes]
         found += _summaries(tables, label(source))
     return sorted(found, key=lambda s: s.ended or datetime.min), notes
 

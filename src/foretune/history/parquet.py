@@ -8,7 +8,7 @@ metadata names the version of this layout. docs/history.md describes every colum
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.history.copies import StudyCopy
 from foretune.history.frozen import FlatBuilder
-from foretune.history.rows import COLUMNS, REQUIRED, BadRowError, Row, RowParser, to_rows
+from foretune.history.rows import COLUMNS, REQUIRED, BadRowError, Row, RowParser
 from foretune.history.tables import FlatTables, Keep, UnreadableError
 from foretune.history.wording import counted
 
@@ -46,11 +46,8 @@ class ParquetFile:
         return replace(flat.tables(), notes=self.notes())
 
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each reason why rows were left out so far."""
-        return tuple(
-            f"{self.path.name}: left out {counted(n, 'row')} ({why})."
-            for why, n in self.bad.items()
-        )
+        """What was left out so far, in words that follow the file's name and a colon."""
+        return tuple(f"left out {counted(n, 'row')} ({why})" for why, n in self.bad.items())
 
     def copies(self, keep: Keep) -> Iterator[StudyCopy]:
         """The studies that ``keep`` wants, each as soon as its last row was read.
@@ -83,8 +80,8 @@ class ParquetFile:
                     yield StudyCopy(head, [found[n] for n in sorted(found)], system)
 
 
-def write_parquet(copies: Iterable[StudyCopy], path: Path) -> None:
-    """Write studies to ``path``.
+def write_parquet(studies: Iterable[Sequence[Row]], path: Path) -> None:
+    """Write studies, each given as its rows, to ``path``.
 
     Raises:
         UnreadableError: pyarrow is missing.
@@ -95,8 +92,8 @@ def write_parquet(copies: Iterable[StudyCopy], path: Path) -> None:
     schema = pa.schema(cells, metadata=METADATA)
     waiting: list[Row] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for copy in copies:
-            waiting += to_rows(copy)
+        for rows in studies:
+            waiting += rows
             if len(waiting) >= BATCH_ROWS:
                 writer.write_table(pa.Table.from_pylist(waiting, schema))
                 waiting = []

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 
 from foretune.history.tables import StudyHead
+from foretune.history.wording import counted
 
 SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
 REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
@@ -77,7 +79,7 @@ def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[st
     studies = columns_of("studies", "study_id", "study_name")
     directions = columns_of("study_directions", "study_id", "objective", "direction")
     attrs = columns_of("study_user_attributes", "study_id", "key", "value_json")
-    notes: list[str] = []
+    bad: Counter[str] = Counter()
     ways: dict[int, list[tuple[int, str]]] = {}
     for study, objective, way in connection.execute(
         sa.select(directions.c[0], directions.c[1], sa.cast(directions.c[2], sa.String))
@@ -88,13 +90,17 @@ def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[st
         try:
             told.setdefault(study, {})[str(key)] = json.loads(text)
         except (TypeError, ValueError):
-            notes.append(f"study attribute {key!r} is not readable and was left out")
+            bad[str(key)] += 1
     heads = {
         study: StudyHead(
             str(name), tuple(way for _, way in sorted(ways.get(study, []))), told.get(study, {})
         )
         for study, name in connection.execute(sa.select(*studies.c).order_by(studies.c[0]))
     }
+    notes = [
+        f"left out attribute {key!r} of {counted(n, 'study')} (not readable)"
+        for key, n in bad.items()
+    ]
     return heads, notes
 
 

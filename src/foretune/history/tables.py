@@ -58,7 +58,7 @@ class FlatTables:
         point: Columns (row, step, value): int64, int64, float64.
         attr_names: Names of numeric trial user attributes.
         attr: Columns (row, name, value): int64, int32 index into ``attr_names``, float64.
-        notes: What could not be read.
+        notes: What could not be read, in words that follow the source's name and a colon.
     """
 
     heads: tuple[StudyHead, ...]
