@@ -32,12 +32,12 @@ Search        MetaSampler (Optuna 5.0.0); 5 trials or 4 min 0 s, whichever ends 
 Study         imdb-meta-1f3a
 History       12 studies, 240 trials
 
-  #  model       configuration                                                             accuracy    time  note
-  0  minilm      lr 2e-4 bs 16 ep 1 L 6 frz 0.5 adamw do 0 wd 0.01 mean wu 0.06            ★ 0.8110   6.5 s  default configuration
-  1  minilm      lr 1e-4 bs 32 ep 2 L 5 frz 0.5 sgd do 0.1 wd 0.01 mean wu 0.06            ★ 0.8420  13.0 s  MetaSampler
-  2  bilstm_crf  lr 6.7e-5 bs 64 ep 3 adamw do 0.2 wd 0.01 wu 0.06                                -   3.1 s  failed: loss became NaN in epoch 1
-  3  minilm      lr 5e-5 bs 16 ep 1 L 3 frz 0.5 sgd do 0.3 wd 0.01 mean wu 0.06              0.5300   6.5 s  pruned: median pruner at epoch 1
-  4  minilm      lr 4e-5 bs 32 ep 2 L 6 frz 0.5 adamw do 0 wd 0.01 mean wu 0.06            ★ 0.8670  13.0 s  MetaSampler
+  #  model       configuration                                                                                 accuracy    time  note
+  0  minilm      lr 2e-4 bs 16 ep 1 L 6 frz 0.5 adamw do 0 wd 0.01 mean wu 0.06                                ★ 0.8110   6.5 s  default configuration
+  1  minilm      lr 1e-4 bs 32 ep 2 L 5 frz 0.5 sgd do 0.1 wd 0.01 mean wu 0.06                                ★ 0.8420  13.0 s  MetaSampler
+  2  bilstm_crf  lr 6.7e-5 bs 64 ep 3 adamw do 0.2 wd 0.01 wu 0.06                                                    -   3.1 s  failed: loss became NaN in epoch 1
+  3  minilm      lr 5e-5 bs 16 ep 1 L 3 frz 0.5 sgd do 0.3 wd 0.01 mean wu 0.06                                  0.5300   6.5 s  pruned: median pruner at epoch 1
+  4  minilm      lr 4e-5 bs 32 ep 2 L 6 frz 0.5 adamw do 0 wd 0.01 mean wu 0.06                                ★ 0.8670  13.0 s  MetaSampler
 
 Done          5 trials, 1 failed, 1 min 2 s
 Best          validation accuracy 0.8670 (trial 4)
