@@ -1,7 +1,7 @@
 """Every search method keeps the contract of `foretune.testing.samplers`."""
 
 from foretune.config.schema.search import BayesConfig, SearchConfig
-from foretune.testing.samplers import SearchContract
+from foretune.testing.samplers import SearchContract, WarmStartContract
 
 
 class TestRandom(SearchContract):
@@ -24,6 +24,6 @@ class TestGp(SearchContract):
         return SearchConfig(method="bayes", bayes=BayesConfig(algorithm="gp"))
 
 
-class TestMeta(SearchContract):
+class TestMeta(WarmStartContract):
     def config(self):
         return SearchConfig(method="meta")

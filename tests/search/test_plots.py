@@ -44,11 +44,11 @@ def test_why(tmp_path):
     run.study.enqueue_trial(dict(CONDITIONAL.defaults[0]))
     run.config = replace(run.config, n_trials=3)
     run()
-    said = [why(t, space=CONDITIONAL, description="random search") for t in run.trials]
+    said = [why(t, space=CONDITIONAL, search="random search") for t in run.trials]
     assert said == ["random search", "random search", "queued by hand"]
     run.trials[2].system_attrs.clear()
     default = run.study.trials[2]
     default.system_attrs = {}
-    assert why(default, space=CONDITIONAL, description="TPE") == "default configuration"
+    assert why(default, space=CONDITIONAL, search="TPE") == "default configuration"
     default.user_attrs["retried_from"] = 7
-    assert why(default, space=CONDITIONAL, description="TPE") == "trial 7 again"
+    assert why(default, space=CONDITIONAL, search="TPE") == "trial 7 again"

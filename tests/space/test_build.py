@@ -183,6 +183,12 @@ def test_a_card_cannot_narrow_choices_or_invent_settings():
         build_space(params("default"), [card])
 
 
+def test_without_models_the_parameters_defaults_are_the_configuration_if_there_are_any():
+    assert build_space({"params": {"lr": [1e-4, 1e-3]}}).defaults == ()
+    params = {"lr": {"type": "float", "low": 1e-5, "high": 1e-3, "default": 1e-4}, "n": [1, 2]}
+    assert build_space({"params": params}).defaults == ({"lr": 1e-4, "n": 1},)
+
+
 def test_no_parameters():
     with pytest.raises(ConfigError, match="expected a mapping of parameters"):
         build_space({"params": {}})

@@ -58,8 +58,9 @@ def test_complete_clips_fills_in_and_leaves_out():
 
 
 def test_defaults_are_made_points_of_the_space():
-    assert TREE.defaults[0]["model"] == "a"
-    assert TREE.defaults[0]["lr"] == pytest.approx(1e-4), "the middle of a logarithmic range"
+    assert TREE.defaults == ()
+    assert TREE.complete({})["model"] == "a"
+    assert TREE.complete({})["lr"] == pytest.approx(1e-4), "the middle of a logarithmic range"
     space = Space(TREE.parameters, ({"model": "b", "lr": 1.0},))
     assert space.defaults == ({"model": "b", "lr": 1e-3, "fixed": "only"},)
 

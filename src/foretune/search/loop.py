@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from foretune.core import (
     EpochReport,
@@ -29,13 +30,14 @@ from foretune.history.attrs import FAILURE, SECONDS, STATUS, trial_attributes
 from foretune.search.best_model import best_model, discard, keep, trial_folder
 from foretune.search.distributions import suggest
 from foretune.search.lease import Lease
-from foretune.search.study import RETRIED_FROM, counted, progress, score_of, sign_of
+from foretune.search.study import Progress, counted, progress, score_of, sign_of
 from foretune.search.why import why
 from foretune.space import Point, Space, point_key
 
 logger = logging.getLogger(__name__)
 
 DUPLICATE_OF = "duplicate_of"  # trial attribute: whose value was told instead of training again
+TAKEN_OVER = "taken over by another process"
 N_HOPELESS = 5  # so many failures at the start, and nothing else, end a search
 STATES = {
     Status.COMPLETED: TrialState.COMPLETE,
@@ -94,7 +96,6 @@ class _Search:
     observers: tuple[Observer, ...]
     seed: int
     failures: list[str] = dataclasses.field(default_factory=list)
-    started: float = 0.0
 
     def run(self) -> SearchSummary:
         """Trials until the budget is spent, Ctrl-C, or nothing but failures."""
@@ -102,73 +103,67 @@ class _Search:
             observer.search_started(self.plan)
         interrupted = False
         try:
-            while not self._spent():
-                self._next_trial()
+            while not self._spent(so_far := progress(self.study)):
+                self._next_trial(so_far)
                 self._stop_if_hopeless()
         except KeyboardInterrupt:
             logger.warning("interrupted; the same command goes on from here")
             interrupted = True
         return self._summary(interrupted=interrupted)
 
-    def _spent(self) -> bool:
-        so_far = progress(self.study)
+    def _spent(self, so_far: Progress) -> bool:
         return self.plan.budget.spent(so_far.n_done + so_far.n_running, so_far.seconds)
 
-    def _next_trial(self) -> None:
-        so_far = progress(self.study)
+    def _next_trial(self, so_far: Progress) -> None:
+        asked = time.monotonic()
         trial = self.study.ask()
-        self.started = time.monotonic()
         try:
             with Lease(trial):
                 params = suggest(trial, self.space)
-                spec = self._spec(trial.number, params, so_far.best, so_far.seconds)
-                for observer in self.observers:
-                    observer.trial_started(spec, self._why(trial))
-                result = self._known(trial, spec) or self._train(trial, spec)
-                _describe(trial, result)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            logger.warning("trial %d was taken over by another process", trial.number)
-            return
+                spec = self._spec(trial.number, params, so_far, time.monotonic() - asked)
+                result = _describe(trial, self._run(trial, spec))
         except BaseException:
             self._give_up(trial)
             raise
         best = so_far.best if so_far.best is not None else -math.inf
-        is_best = (
-            result.status in (Status.COMPLETED, Status.PRUNED)
-            and result.score is not None
-            and result.score > best
-        )
+        is_best = _scored(result) and result.score is not None and result.score > best
         result = self._keep_model(result, is_best=is_best)
         self._tell(trial, result)
         for observer in self.observers:
             observer.trial_ended(result, is_best)
-        if result.status is Status.INTERRUPTED:
+        if result.status is Status.INTERRUPTED and result.reason != TAKEN_OVER:
             raise KeyboardInterrupt
 
-    def _spec(self, number: int, params: Point, best: float | None, seconds: float) -> TrialSpec:
-        limit = self.plan.budget.budget_s
+    def _spec(self, number: int, params: Point, so_far: Progress, asking_s: float) -> TrialSpec:
+        limit, best = self.plan.budget.budget_s, so_far.best
         on_disk = best_model(self.plan.folder) is not None
+        left = None if limit is None else max(limit - so_far.seconds - asking_s, 0.0)
         return TrialSpec(
             number=number,
             params=params,
             seed=derive_seed(self.seed, "trial", point_key(params)),
             save_to=trial_folder(self.plan.folder, number),
             save_above=best if best is not None and on_disk else -math.inf,
-            deadline_s=None if limit is None else max(limit - seconds - self._elapsed(), 0.0),
+            deadline_s=left,
         )
 
-    def _elapsed(self) -> float:
-        return time.monotonic() - self.started
+    def _run(self, trial: Trial, spec: TrialSpec) -> TrialResult:
+        trials = self.study.get_trials(deepcopy=False)
+        reason = why(trials[trial.number], space=self.space, search=self.plan.search)
+        try:
+            for observer in self.observers:
+                observer.trial_started(spec, reason)
+            return self._known(trial, spec, trials) or self._train(trial, spec)
+        except KeyboardInterrupt:
+            return TrialResult(spec, Status.INTERRUPTED, None, reason="interrupted")
 
-    def _why(self, trial: Trial) -> str:
-        frozen = self.study.get_trials(deepcopy=False)[trial.number]
-        return why(frozen, space=self.space, description=self.plan.search)
-
-    def _known(self, trial: Trial, spec: TrialSpec) -> TrialResult | None:
+    def _known(
+        self, trial: Trial, spec: TrialSpec, others: Sequence[FrozenTrial]
+    ) -> TrialResult | None:
         """The result of the completed trial that ``spec`` repeats, if it repeats one."""
         key = point_key(spec.params)
-        for other in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if RETRIED_FROM not in trial.user_attrs and point_key(other.params) == key:
+        for other in others:
+            if other.state == TrialState.COMPLETE and point_key(other.params) == key:
                 trial.set_user_attr(DUPLICATE_OF, other.number)
                 return TrialResult(
                     spec=spec,
@@ -180,20 +175,18 @@ class _Search:
         return None
 
     def _train(self, trial: Trial, spec: TrialSpec) -> TrialResult:
-        sign = sign_of(self.study)
+        sign, started = sign_of(self.study), time.monotonic()
 
         def on_epoch(report: EpochReport) -> bool:
             if math.isfinite(report.score):
                 trial.report(sign * report.score, report.epoch)
             for observer in self.observers:
                 observer.epoch_ended(spec, report)
-            late = spec.deadline_s is not None and self._elapsed() >= spec.deadline_s
+            seconds = time.monotonic() - started
+            late = spec.deadline_s is not None and seconds >= spec.deadline_s
             return late or trial.should_prune()
 
-        try:
-            result = self.objective(spec, on_epoch)
-        except KeyboardInterrupt:
-            return TrialResult(spec, Status.INTERRUPTED, None, reason="interrupted")
+        result = self.objective(spec, on_epoch)
         finite = result.score is not None and math.isfinite(result.score)
         if result.status is Status.COMPLETED and not finite:
             reason = f"expected a finite score, got {result.score}"
@@ -203,8 +196,7 @@ class _Search:
     def _keep_model(self, result: TrialResult, *, is_best: bool) -> TrialResult:
         """Move the trial's model to its place if it is the best one, and clear up behind it."""
         folder, saved = self.plan.folder, result.model_dir
-        scored = result.status in (Status.COMPLETED, Status.PRUNED)
-        if saved is not None and scored and (is_best or best_model(folder) is None):
+        if saved is not None and _scored(result) and (is_best or best_model(folder) is None):
             try:
                 saved = keep(saved, folder)
             except OSError as error:
@@ -227,8 +219,9 @@ class _Search:
     def _give_up(self, trial: Trial) -> None:
         """Tell that ``trial`` was cut short by something outside the objective."""
         attributes = {STATUS: str(Status.INTERRUPTED), FAILURE: "interrupted"}
-        for key, value in attributes.items():
-            trial.set_user_attr(key, value)
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            for key, value in attributes.items():
+                trial.set_user_attr(key, value)
         self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _stop_if_hopeless(self) -> None:
@@ -254,10 +247,22 @@ class _Search:
         )
 
 
-def _describe(trial: Trial, result: TrialResult) -> None:
-    """Write down what a later learner needs."""
-    for key, value in trial_attributes(result).items():
-        trial.set_user_attr(key, value)
+def _describe(trial: Trial, result: TrialResult) -> TrialResult:
+    """Write down what a later learner needs, and give the result back.
+
+    Where this process slept past its lease, another one has ended the trial: nothing is written.
+    """
+    try:
+        for key, value in trial_attributes(result).items():
+            trial.set_user_attr(key, value)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        logger.warning("trial %d was %s", trial.number, TAKEN_OVER)
+        return TrialResult(result.spec, Status.INTERRUPTED, None, reason=TAKEN_OVER)
+    return result
+
+
+def _scored(result: TrialResult) -> bool:
+    return result.status in (Status.COMPLETED, Status.PRUNED)
 
 
 def _all_failed(reasons: Sequence[str]) -> str:

@@ -8,13 +8,13 @@ from foretune.search.study import RETRIED_FROM
 from foretune.space import Space, point_key
 
 
-def why(trial: FrozenTrial, *, space: Space, description: str) -> str:
+def why(trial: FrozenTrial, *, space: Space, search: str) -> str:
     """A short text on where ``trial``'s parameters come from.
 
     Args:
         trial: A trial with all its parameters.
         space: Knows the default configurations.
-        description: The search method.
+        search: The search method, where nothing more is known.
     """
     if (before := trial.user_attrs.get(RETRIED_FROM)) is not None:
         return f"trial {before} again"
@@ -22,4 +22,4 @@ def why(trial: FrozenTrial, *, space: Space, description: str) -> str:
         return "queued by hand"
     if point_key(trial.params) in map(point_key, space.defaults):
         return "default configuration"
-    return description
+    return search

@@ -43,7 +43,8 @@ def build_space(
     says nothing else. So a card narrows what the space leaves open, and what the user asks for by
     name (``space.params.lr.high=1e-2``) wins over the cards. Choices cannot be narrowed, since
     Optuna keeps one list of choices for a name in a study; a model that lacks the parameter says
-    so with null. With models, the first parameter is the choice ``model`` (also of one).
+    so with null. With models, the first parameter is the choice ``model`` (also of one),
+    and each has its known-good configuration; without, the parameters' own defaults make one.
 
     Args:
         config: A mapping with ``params``.
@@ -69,7 +70,12 @@ def build_space(
         parameters, found = _parents_first(parameters)
     if found:
         raise ConfigError([f"space.params.{line}" for line in dict.fromkeys(found)])
-    return Space(tuple(parameters), tuple({MODEL: m.name, **m.default} for m in models))
+    defaults: tuple[dict[str, ParamValue], ...] = tuple(
+        {MODEL: m.name, **m.default} for m in models
+    )
+    if not models and any("default" in spec for spec in specs.values()):
+        defaults = ({},)
+    return Space(tuple(parameters), defaults)
 
 
 def _unknown(

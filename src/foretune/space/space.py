@@ -23,8 +23,7 @@ class Space:
 
     Attributes:
         parameters: Several of one name exclude each other by their conditions.
-        defaults: Known-good configurations, best first; never empty: without any, the parameters'
-            own defaults make one. Each is a valid point.
+        defaults: Known-good configurations, best first; each is completed to a valid point.
 
     Raises:
         ConfigError: With every problem of every parameter.
@@ -44,7 +43,7 @@ class Space:
         found = [line for p in self.parameters for line in p.problems()] or self._structure()
         if found:
             raise ConfigError(found)
-        defaults = tuple(self.complete(d) for d in self.defaults or ({},))
+        defaults = tuple(self.complete(d) for d in self.defaults)
         object.__setattr__(self, "defaults", defaults)
 
     @property

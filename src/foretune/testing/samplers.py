@@ -43,6 +43,7 @@ from foretune.search import (
     run_search,
     study_name,
 )
+from foretune.search.distributions import suggest
 from foretune.space import Choice, Float, Int, Space, point_key
 
 TASK = TaskInfo(
@@ -166,7 +167,9 @@ class SearchContract:
     @pytest.fixture
     def run(self, tmp_path: Path) -> Run:
         """A search of twelve trials."""
-        return Run(replace(self.config(), n_trials=12), tmp_path)
+        config = self.config()
+        config.meta.cache_dir = str(tmp_path / "cache")
+        return Run(replace(config, n_trials=12), tmp_path)
 
     def test_every_point_is_one_of_the_space(self, run: Run) -> None:
         """Conditions and per-model ranges hold in every trial."""
@@ -306,3 +309,50 @@ class SearchContract:
         assert run.study.direction == optuna.study.StudyDirection.MINIMIZE
         assert summary.best_score == -run.study.best_value
         assert summary.best_score == max(-v for t in run.trials for v in t.values)
+
+
+class WarmStartContract(SearchContract):
+    """What a method that learns from a history must do beside that."""
+
+    def test_the_default_configuration_comes_first(self, run: Run) -> None:
+        """A known-good configuration is never worse than nothing to compare with."""
+        run()
+        assert point_key(run.points[0]) == point_key(CONDITIONAL.defaults[0])
+
+    def test_the_first_suggestions_beat_random_search_on_a_planted_history(self, run: Run) -> None:
+        """Six past tasks share the region of the optimum, each with a small shift of its own.
+
+        The first trial, mean over eight seeds, with no default to lean on: random search scores
+        -0.60 here with a standard error of 0.15; what served the past tasks well, about -0.23.
+        """
+        run.history, run.space = planted_history(), replace(CONDITIONAL, defaults=())
+        run.config.meta.meta_iterations = 30
+        mean = {}
+        for method in (run.config.method, "random"):
+            scores = []
+            for seed in range(8):
+                run.storage = optuna.storages.InMemoryStorage()
+                run.config = replace(run.config, method=method, n_trials=1, seed=seed)
+                scores.append(run().best_score or 0.0)
+            mean[method] = sum(scores) / 8
+        learned, blind = mean.values()
+        assert learned > blind + 0.2
+
+
+def planted_history() -> optuna.storages.InMemoryStorage:
+    """Six studies of thirty random trials each on tasks like the planted one."""
+    storage = optuna.storages.InMemoryStorage()
+    for k in range(6):
+        study = optuna.create_study(
+            storage=storage,
+            study_name=f"past-{k}",
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(k),
+        )
+        study.set_user_attr("fingerprint", f"past-{k}")
+        for _ in range(30):
+            trial = study.ask()
+            params = suggest(trial, CONDITIONAL)
+            shifted = {**params, "lr": float(params["lr"] or 0.0) * 10 ** (0.1 * (k - 2.5))}
+            study.tell(trial, 3.0 * planted_score(shifted) + k)
+    return storage
