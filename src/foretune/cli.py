@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
 import hydra
@@ -13,7 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from foretune.config import check_overrides, conf_folder, register_schemas, to_config
+from foretune.config.compose import check_overrides, register_schemas, to_config
+from foretune.config.location import conf_folder
 from foretune.core import ForetuneError
 
 EXIT_USER = 2  # the user can mend it
@@ -54,6 +56,7 @@ def _job(composed: DictConfig) -> None:
     from foretune.run import run
 
     settings = HydraConfig.get()
+    logging.getLogger("optuna").setLevel(logging.WARNING)  # the console says it better
     try:
         config = to_config(composed)
         resolved = OmegaConf.to_container(composed, resolve=True)

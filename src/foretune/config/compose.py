@@ -20,7 +20,8 @@ from foretune.config.schema.root import RootConfig
 from foretune.core import ConfigError, unknown_name
 
 _MISSING_GROUP = re.compile(r"Could not find '([\w-]+)/([^']+)'")
-_MISSING_KEY = re.compile(r"Key '([^']+)' (?:is )?not in '(\w+)'")
+_MISSING_KEY = re.compile(r"(?:Key|Could not override) '([^']+)'")
+_OPEN = ("space.params.", "task.hub.extra.", "model.", "hydra.")  # where names are the user's own
 MAX_CHECKED = 64  # combinations of a sweep that are composed before its first job
 
 
@@ -66,7 +67,11 @@ def check_overrides(
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
-    problems: list[str] = []
+    problems = [
+        f"{o.input_line}: the configuration has no such place; drop the + to set what is there"
+        for o in parsed
+        if o.is_add() and not o.key_or_group.startswith(_OPEN)
+    ]
     folders = [conf] + ([Path(extra_dir).resolve()] if extra_dir else [])
     search_path = [f"hydra.searchpath=[file://{folders[1]}]"] if extra_dir else []
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
@@ -96,18 +101,15 @@ def _jobs(parsed: Sequence[Override], *, sweep: bool) -> list[list[str]]:
 
 def _explain(error: Exception, *folders: Path) -> str:
     """Hydra's or OmegaConf's complaint as one sentence, with the nearest known name."""
-    text = str(error)
+    text = f"{error.__cause__ or ''}\n{error}".strip()
     if missing := _MISSING_GROUP.search(text):
         group, name = missing[1], missing[2].removesuffix(".yaml")
         return unknown_name(group, name, _options(group, folders))
-    if key := _MISSING_KEY.search(text):
-        full = re.search(r"full_key: (\S+)", text)
-        return unknown_name("setting", key[1], _settings(full[1] if full else key[1])) + (
-            f" (in {full[1].rpartition('.')[0]})" if full and "." in full[1] else ""
-        )
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
     where = re.search(r"full_key: (\S+)", text)
-    return f"{where[1]}: {lines[0]}" if where else lines[0]
+    if key := _MISSING_KEY.search(text):
+        return _unknown_setting(where[1] if where else key[1])
+    line = next(line.strip() for line in text.splitlines() if line.strip())
+    return f"{where[1]}: {line}" if where and where[1] not in line else line
 
 
 def _options(group: str, folders: Sequence[Path]) -> list[str]:
@@ -119,9 +121,15 @@ def _options(group: str, folders: Sequence[Path]) -> list[str]:
     return sorted(found)
 
 
-def _settings(full_key: str) -> list[str]:
-    """The settings beside ``full_key`` in the schema."""
-    node: object = OmegaConf.structured(RootConfig)
-    for part in full_key.split(".")[:-1]:
-        node = node.get(part) if isinstance(node, DictConfig) else None
-    return [str(k) for k in node] if isinstance(node, DictConfig) else []
+def _unknown_setting(full_key: str) -> str:
+    """Name the first part of ``search.n_trial`` that is unknown, and what is known there."""
+    node: object = compose("config")
+    above: list[str] = []
+    for part in full_key.split("."):
+        if not (isinstance(node, DictConfig) and part in node):
+            break
+        above.append(part)
+        node = node[part]
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    unknown = full_key.split(".")[min(len(above), full_key.count("."))]
+    return (f"{'.'.join(above)}: " if above else "") + unknown_name("setting", unknown, known)
