@@ -22,10 +22,11 @@ def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
 
 
 class SequenceHead(nn.Module):
-    """Classes or a number for a text or a pair of texts: pool, drop out, one linear layer.
+    """Classes or a number for a text or a pair of texts: pool, normalise, drop out, one linear layer.
 
-    A pair that is read text by text becomes [|u - v|, u * v, cos(u, v)] (after Reimers and
-    Gurevych, 2019): what a sentence encoder's similarity is made of.
+    A pair that is read text by text becomes [|u - v|, u * v, cos(u, v)] of its vectors u and v (after
+    Reimers and Gurevych, 2019, who concatenate [u, v, |u - v|]). The head starts from the cosine
+    alone, which is what a sentence encoder was trained for; the other features start at 0.
     """
 
     def __init__(
@@ -33,28 +34,26 @@ class SequenceHead(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling, self.parts = pooling, parts
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if parts == 1 else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width if parts == 1 else 2 * width + 1, n_outputs)
+        if parts > 1:
+            nn.init.zeros_(self.linear.weight[:, :-1])
+            nn.init.ones_(self.linear.weight[:, -1])
 
     def features(self, hidden: Tensor, batch: Batch) -> Tensor:
         """What the head reads of hidden states (parts x B, T, H): (B, F)."""
         pooled = pool(hidden, batch["mask"], self.pooling)
         if self.parts == 1:
             return pooled
-        u, v = pooled.chunk(2)
-        cosine = nn.functional.cosine_similarity(u, v)[:, None]
-        return torch.cat([(u - v).abs(), u * v, cosine], 1)
+        u, v = nn.functional.normalize(pooled, dim=1).chunk(2)
+        scale = pooled.shape[1] ** 0.5  # features of about 1, whatever the width
+        cosine = (u * v).sum(1, keepdim=True)
+        return torch.cat([(u - v).abs() * scale, u * v * scale, cosine], 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Outputs (B, C)."""
-        width = self.norm.normalized_shape[0]
-        if self.parts == 1:
-            features = self.norm(features)
-        else:
-            scale = width**0.5
-            features = torch.cat([features[:, :-1] * scale**0.5, features[:, -1:] * scale**0.5], 1)
-        output: Tensor = self.linear(self.dropout(features))
+        output: Tensor = self.linear(self.dropout(self.norm(features)))
         return output
 
 

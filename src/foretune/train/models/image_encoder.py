@@ -39,22 +39,28 @@ class ImageEncoder(nn.Module):
         name = str(card.architecture["name"])
         if not timm.is_model(name):
             raise ModelError(f"model {card.name}: timm knows no architecture {name!r}")
-        self.model: Any = timm.create_model(name, pretrained=False, num_classes=0)
+        self.model: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
+        model: Any = self.model  # timm models have no type of their own
         if state is not None:
             _load(self.model, state, card)
         if layers is not None and layers < card.depth:
-            last = len(self.model.feature_info) - 1 - (card.depth - layers)
-            self.model.prune_intermediate_layers([last], prune_norm=True)
-            self.model.reset_classifier(0, "avg")
-        self.width = int(self.model.num_features)
+            last = len(model.feature_info) - 1 - (card.depth - layers)
+            model.prune_intermediate_layers([last], prune_norm=True)
+            model.reset_classifier(0, "avg")
+        self.width = int(model.num_features)
         self.frozen = _lowest_groups(self.model, frozen)
         for module in self.frozen:
             module.requires_grad_(False)
+        self.norms = [] if card.source is Source.scratch else _norms(model)
 
     def train(self, mode: bool = True) -> ImageEncoder:
-        """Switch batch norms of the learning part."""
+        """Switch what differs in training; pretrained batch norms keep their statistics.
+
+        A few hundred rows do not replace ImageNet's statistics (CIFAR-10, 512 rows, 2 epochs: see
+        docs/models.md).
+        """
         super().train(mode)
-        for module in self.frozen:
+        for module in (*self.frozen, *self.norms):
             module.eval()
         return self
 
@@ -88,7 +94,7 @@ def as_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     if "_conv_stem.weight" not in state:
         return state
-    ours = timm.create_model("efficientnet_lite0", num_classes=1000).state_dict()
+    ours = timm.create_model("tf_efficientnet_lite0", num_classes=1000).state_dict()
     return dict(zip(ours, state.values(), strict=True))
 
 
@@ -105,6 +111,10 @@ def _load(model: nn.Module, state: dict[str, Tensor], card: ModelCard) -> None:
             f" lacks {len(wrong)} of {len(wanted)}, the first {wrong[0]!r}"
         )
     model.load_state_dict({name: state[name] for name in wanted})
+
+
+def _norms(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 def _lowest_groups(model: Any, frozen: float) -> list[nn.Module]:

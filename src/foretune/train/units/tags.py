@@ -108,14 +108,11 @@ class TagUnit:
         """Token ids of each word, as the tokenizer splits it within a sentence."""
         if not words:
             return []
-        encoded = self.tokenizer(
-            [words], is_split_into_words=True, add_special_tokens=False, verbose=False
-        )
-        pieces: list[list[int]] = [[] for _ in words]
-        for token, word in zip(encoded["input_ids"][0], encoded.word_ids(0), strict=True):
-            pieces[word].append(token)
+        # Byte-level tokenizers (RoBERTa's) mark a word within a sentence by the space before it.
+        space = " " if getattr(self.tokenizer, "add_prefix_space", None) is False else ""
+        encoded = self.tokenizer([space + word for word in words], add_special_tokens=False)
         unknown = int(self.tokenizer.unk_token_id or 0)
-        return [piece or [unknown] for piece in pieces]
+        return [piece or [unknown] for piece in encoded["input_ids"]]
 
     def collate(self, split: TagSplit, index: Index, *, inputs: bool) -> Batch:
         """Tokens; ``words`` (b, W), ``real`` (b, W) True at words, ``targets`` (b, W)."""

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from foretune.core import ConfigError, Status, TrialSpec
+from foretune.train import TrainObjective, load_cards
+
+CLOCK = ("eval_runtime", "eval_samples_per_second")
+LEARNS = [
+    ("classification", "bert_tiny", 0.9),
+    ("classification", "roberta_tiny", 0.9),
+    ("classification", "distilbert_tiny", 0.9),
+    ("classification", "albert_tiny", 0.9),
+    ("classification", "bilstm_tiny", 0.9),
+    ("regression", "bert_tiny", 0.8),
+    ("tags", "bert_tiny", 0.8),
+    ("tags", "bilstm_tiny", 0.8),
+    ("answers", "bert_tiny", 0.6),
+    ("images", "resnet_tiny", 0.9),
+    ("images", "efficientnet_tiny", 0.9),
+]  # each rule is a few words or a colour: chance is .5, 0, 0 and about .1 in the order of kinds
+
+
+@pytest.mark.parametrize(("kind", "model", "score"), LEARNS)
+def test_a_planted_rule_is_learnt(train, kind, model, score):
+    result = train(kind, model, epochs=8)
+    assert result.status is Status.COMPLETED
+    assert result.score is not None
+    assert result.score >= score
+    assert [report.epoch for report in result.epochs] == list(range(1, 9))
+    assert result.score == max(report.score for report in result.epochs)
+
+
+def test_metrics_keep_their_usual_names(train):
+    result = train("classification", "bert_tiny", epochs=1)
+    usual = {"eval_loss", "eval_accuracy", "eval_runtime", "eval_samples_per_second", "epoch"}
+    assert usual <= set(result.metrics)
+    assert all(math.isfinite(value) for value in result.metrics.values())
+
+
+def test_resources_are_recorded(train):
+    resources = train("classification", "bert_tiny", epochs=1).resources
+    assert resources.seconds > 0
+    assert resources.examples_per_second > 0
+    assert resources.peak_ram_mb > 10
+    assert resources.cpu_percent > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "params"),
+    [
+        ("classification", "bert_tiny", {"dropout": 0.3}),
+        ("classification", "bert_tiny", {"frozen": 0.5}),
+        ("tags", "bilstm_tiny", {"dropout": 0.3}),
+        ("images", "resnet_tiny", {}),
+    ],
+)
+def test_the_same_seed_gives_the_same_trial_bit_for_bit(train, kind, model, params):
+    curves = [
+        [
+            {name: value for name, value in report.metrics.items() if not name.startswith(CLOCK)}
+            for report in train(kind, model, seed=seed, epochs=2, **params).epochs
+        ]
+        for seed in (3, 3, 4)
+    ]  # fmt: skip
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_a_trial_leaves_the_callers_random_numbers_alone(train):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    train("classification", "bert_tiny", epochs=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_loss_that_is_not_finite_fails_the_trial_with_a_reason(train):
+    result = train("regression", "bert_tiny", optimiser="sgd", lr=1e30, epochs=3)
+    assert result.status is Status.FAILED
+    assert result.score is None
+    assert "loss is" in result.reason
+
+
+def test_out_of_memory_fails_the_trial_with_a_reason(objective, monkeypatch):
+    trainer = objective("classification", "bert_tiny")
+
+    def exhausted(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("foretune.train.loop.build_optimiser", exhausted)
+    result = trainer(TrialSpec(0, {"model": "bert_tiny"}, 1), lambda report: False)
+    assert result.status is Status.FAILED
+    assert result.reason.startswith("out of memory")
+
+
+def test_ctrl_c_goes_through(objective):
+    def interrupt(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        objective("classification", "bert_tiny")(TrialSpec(0, {"model": "bert_tiny"}, 1), interrupt)
+
+
+def test_on_epoch_stops_a_trial(objective):
+    spec = TrialSpec(0, {"model": "bert_tiny", "epochs": 4}, 1)
+    result = objective("classification", "bert_tiny")(spec, lambda report: report.epoch == 2)
+    assert result.status is Status.PRUNED
+    assert "epoch 2 of 4" in result.reason
+    assert len(result.epochs) == 2
+
+
+def test_a_stop_after_the_last_epoch_is_no_pruning(objective):
+    spec = TrialSpec(0, {"model": "bert_tiny", "epochs": 2}, 1)
+    result = objective("classification", "bert_tiny")(spec, lambda report: report.epoch == 2)
+    assert result.status is Status.COMPLETED
+
+
+def test_the_deadline_ends_a_trial_after_an_epoch(objective):
+    spec = TrialSpec(0, {"model": "bert_tiny", "epochs": 4}, 1, deadline_s=0.0)
+    result = objective("classification", "bert_tiny")(spec, lambda report: False)
+    assert result.status is Status.PRUNED
+    assert "deadline" in result.reason
+    assert len(result.epochs) == 1
+
+
+def test_patience_ends_a_trial_that_no_longer_improves(planted, cpu, conf):
+    config = dataclasses.replace(cpu, patience=1)
+    data = planted("classification")
+    cards = load_cards(conf, ["bert_tiny"])
+    spec = TrialSpec(0, {"model": "bert_tiny", "epochs": 6, "lr": 1e-12}, 1)
+    result = TrainObjective(data, cards, config)(spec, lambda report: False)
+    assert result.status is Status.COMPLETED
+    assert len(result.epochs) == 2
+
+
+def test_one_model_needs_no_name(objective):
+    result = objective("classification", "bert_tiny")(
+        TrialSpec(0, {"epochs": 1}, 1), lambda report: False
+    )
+    assert result.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"model": "bert_tyny"}, "did you mean 'bert_tiny'"),
+        ({"model": "bert_tiny", "learning_rate": 1}, "unknown parameter"),
+        ({"model": "bert_tiny", "lr": 0, "dropout": 1.5}, "dropout"),
+        ({"model": "bert_tiny", "optimiser": "rmsprp"}, "did you mean 'rmsprop'"),
+    ],
+)
+def test_wrong_parameters_are_an_error_that_says_so(objective, params, message):
+    with pytest.raises(ConfigError, match=message):
+        objective("classification", "bert_tiny")(TrialSpec(0, params, 1), lambda report: False)
