@@ -293,3 +293,19 @@ def test_rows_of_a_study_need_not_lie_together(rich_db, tmp_path):
     for study in expected:
         np.testing.assert_array_equal(found[study.name].values, study.values)
         np.testing.assert_array_equal(found[study.name].seconds, study.seconds)
+
+
+def test_a_revision_that_optuna_alone_knows(rich_db, empty_db, monkeypatch):
+    # As after an Optuna release that changes its tables: slower, or refused, never wrong.
+    expected = read_history(rich_db).studies
+    monkeypatch.setattr("foretune.history.schema.REVISIONS", ("v0.0.0.a",))
+    monkeypatch.setattr("foretune.history.store.HEAD", "v0.0.0.a")
+    records = read_history(rich_db)
+    assert records.notes == ()
+    for left, right in zip(expected, records.studies, strict=True):
+        np.testing.assert_array_equal(left.values, right.values)
+        np.testing.assert_array_equal(left.columns[0].values, right.columns[0].values)
+    storage = open_storage(f"sqlite:///{empty_db}")
+    with pytest.raises(HistoryError, match="into which this version cannot import"):
+        import_history([rich_db], storage)
+    storage.engine.dispose()

@@ -86,7 +86,7 @@ def test_what_is_there_is_never_written_over(tmp_path, rich_db):
     for path, words in (
         (text, "is not an SQLite database"),
         (other, "is a database of something else"),
-        (rich_db, "is of schema v9.0.0.a, Optuna"),
+        (rich_db, "is of schema v9.0.0.a, which Optuna"),
         (cut, "is damaged"),
     ):
         before = path.read_bytes()

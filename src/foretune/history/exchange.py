@@ -18,6 +18,7 @@ from copy import copy as shallow
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
@@ -26,7 +27,7 @@ from foretune.history.attrs import FAILURE
 from foretune.history.copies import StudyCopy, copies_of_database, write_copy
 from foretune.history.parquet import ParquetFile, write_parquet
 from foretune.history.rows import Row, to_rows
-from foretune.history.schema import read_heads
+from foretune.history.schema import UnknownSchemaError, check_revision, read_heads
 from foretune.history.source import PARQUET, Source, explained, find, label
 from foretune.history.store import open_storage
 from foretune.history.tables import StudyHead, UnreadableError
@@ -91,6 +92,7 @@ def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
     with _told(), explained(storage.url):
         shelf = _Shelf(digest_of)
         with storage.engine.connect() as connection:
+            _check_known(connection)
             for head in read_heads(connection)[0].values():
                 shelf.put(head.name)
         for study, _ in _new(_copies(sources, None, done.notes), shelf, done):
@@ -121,6 +123,16 @@ def merge_histories(sources: Sequence[Source], path: Path, *, overwrite: bool = 
         with closing(sqlite3.connect(part)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")  # one file, to be moved as a whole
     return done
+
+
+def _check_known(connection: sa.Connection) -> None:
+    try:
+        check_revision(connection)
+    except UnknownSchemaError as error:
+        raise UnreadableError(
+            f"is of schema {error.revision}, into which this version cannot import: upgrade"
+            " foretune"
+        ) from error
 
 
 def _copies(

@@ -14,7 +14,7 @@ from foretune.history.source import Source, find, label
 from foretune.history.tables import StudyHead, UnreadableError
 from foretune.history.wording import named
 
-History = Source | Iterable["Source"] | None
+History = Source | Iterable[Source] | None
 _log = logging.getLogger(__name__)
 
 

@@ -11,7 +11,6 @@ import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
@@ -65,13 +64,13 @@ def _collector_paused() -> Iterator[None]:
         gc.enable()
 
 
-@dataclass
 class _Reader:
     """Reads the tables of one connection; the trials first, since the others refer to them."""
 
-    connection: sa.Connection
-    keep: Keep
-    outline: bool
+    def __init__(self, connection: sa.Connection, keep: Keep, outline: bool) -> None:
+        self.connection, self.keep, self.outline = connection, keep, outline
+        self.only: list[int] | None = None
+        self.trial_ids = self.row_of = np.zeros(0, np.int64)
 
     def tables(self) -> FlatTables:
         heads, notes = read_heads(self.connection)

@@ -7,7 +7,6 @@ first opening is behind a file lock, since processes that create the tables at o
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from foretune.core import HistoryError
 from foretune.history.schema import (
@@ -30,7 +30,6 @@ from foretune.history.urls import file_path, mask_url, reason
 
 BUSY_TIMEOUT_S = 30.0
 ADVISORY_LOCK = 7_267_203  # any number, the same in every process
-_log = logging.getLogger(__name__)
 
 
 def open_storage(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> RDBStorage:
@@ -47,8 +46,8 @@ def open_storage(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> RDBStor
     if not url.strip():
         raise HistoryError("expected a storage URL such as sqlite:///outputs/history.db, got ''")
     url = url if "://" in url else f"sqlite:///{url}"
-    path = file_path(url)
     try:
+        path = file_path(url)
         if path is not None:
             return _open_file(url, path, busy_timeout_s)
         return _open_server(url)
@@ -68,9 +67,9 @@ def _open_file(url: str, path: Path, busy_timeout_s: float) -> RDBStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=busy_timeout_s):
-            complete = _check_file(path)
+            revision = _check_file(path)
             _prepare(path, busy_timeout_s)
-            storage = _storage(url, {"timeout": busy_timeout_s}, complete=complete)
+            storage = _storage(url, {"timeout": busy_timeout_s}, revision)
     except Timeout as error:
         raise HistoryError(
             f"is being opened by another process for more than {busy_timeout_s:.0f} s: wait for it,"
@@ -90,32 +89,24 @@ def _open_file(url: str, path: Path, busy_timeout_s: float) -> RDBStorage:
     return storage
 
 
-def _check_file(path: Path) -> bool:
-    """Whether the file is a complete Optuna database; False: there is none yet."""
+def _check_file(path: Path) -> str | None:
+    """The revision of the file's tables; None: there are none yet, or not all of them."""
     if not path.exists() or not path.stat().st_size:
-        return False
+        return None
     engine = sa.create_engine("sqlite://", **sqlite_reader(path))
     with engine.connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
-        if names < TABLES and "version_info" not in names:
-            return False  # its creation was cut short
+        if names < TABLES:
+            return None  # its creation was cut short, or there is nothing in it
         try:
-            revision: str | None = check_revision(connection)
+            return check_revision(connection)
         except NoOptunaTablesError as error:
             raise HistoryError(
                 "is a database of something else, without Optuna's tables: give storage.url"
                 " another file"
             ) from error
         except UnknownSchemaError as error:
-            revision = error.revision
-    if revision is None:
-        return False  # its creation was cut short
-    if revision != HEAD:
-        raise HistoryError(
-            f"is of schema {revision}, Optuna {optuna.__version__} writes {HEAD}: upgrade the"
-            " older of the two (`optuna storage upgrade`), or give storage.url another file"
-        )
-    return names >= TABLES
+            return error.revision
 
 
 def _prepare(path: Path, busy_timeout_s: float) -> None:
@@ -133,7 +124,7 @@ def _open_server(url: str) -> RDBStorage:
     if url.startswith("sqlite"):
         return RDBStorage(url)  # in memory
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, poolclass=NullPool)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
         raise HistoryError(
             f"is no storage URL ({mask_url(str(error))}): expected for example"
@@ -142,24 +133,24 @@ def _open_server(url: str) -> RDBStorage:
     except ImportError as error:
         raise HistoryError(f"needs a database driver ({error}): install it with pip") from error
     if engine.dialect.name != "postgresql":
-        return _storage(url, {}, complete=False)
+        return _storage(url, {}, None)
     with engine.connect() as connection:  # held while the tables are created
         connection.execute(sa.select(sa.func.pg_advisory_lock(ADVISORY_LOCK)))
-        try:
-            return _storage(url, {}, complete=False)
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(ADVISORY_LOCK)))
-            engine.dispose()
+        return _storage(url, {}, None)
 
 
-def _storage(url: str, connect_args: dict[str, float], *, complete: bool) -> RDBStorage:
-    """Optuna's storage; the slow checks are left out where the tables are known to be complete."""
+def _storage(url: str, connect_args: dict[str, float], revision: str | None) -> RDBStorage:
+    """Optuna's storage; it checks and creates only what is not known to be right already."""
     try:
         return RDBStorage(
             url,
             engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not connect_args},
-            skip_compatibility_check=complete,
-            skip_table_creation=complete,
+            skip_compatibility_check=revision == HEAD,
+            skip_table_creation=revision is not None,
         )
     except RuntimeError as error:  # Optuna's word for another schema
-        raise HistoryError(f"cannot be used by Optuna {optuna.__version__}: {error}") from error
+        raise HistoryError(
+            f"is of schema {revision or 'unknown'}, which Optuna {optuna.__version__} cannot use:"
+            " upgrade Optuna, or the database by `optuna storage upgrade`, or give storage.url"
+            " another file"
+        ) from error
