@@ -189,6 +189,14 @@ def test_without_models_the_parameters_defaults_are_the_configuration_if_there_a
     assert build_space({"params": params}).defaults == ({"lr": 1e-4, "n": 1},)
 
 
+def test_a_default_outside_the_space_is_clipped_and_said(caplog):
+    caplog.set_level("INFO", logger="foretune.space")
+    card = ModelSpace("m", {}, {"epochs": 9, "lr": 1e-4, "unheard_of": 1})
+    assert build_space(params("default"), [card]).defaults[0]["epochs"] == 4
+    assert "model m: default outside the space: epochs=9 (4 is taken)" in caplog.text
+    assert "lr=" not in caplog.text
+
+
 def test_no_parameters():
     with pytest.raises(ConfigError, match="expected a mapping of parameters"):
         build_space({"params": {}})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from foretune.core import ConfigError, ParamValue, unknown_name
 from foretune.space.parameter import Choice, Parameter
 from foretune.space.parse import Spec, bounds, normalise, parse_parameter
-from foretune.space.space import Space
+from foretune.space.space import Space, point_key
+
+logger = logging.getLogger(__name__)
 
 MODEL = "model"  # the parameter that names the model
 NARROWING = ("low", "high", "default")  # what a model may say about a parameter
@@ -75,7 +78,16 @@ def build_space(
     )
     if not models and any("default" in spec for spec in specs.values()):
         defaults = ({},)
-    return Space(tuple(parameters), defaults)
+    space = Space(tuple(parameters), defaults)
+    for model, point in zip(models, space.defaults, strict=False):
+        outside = [
+            f"{name}={value} ({point[name]} is taken)"
+            for name, value in model.default.items()
+            if name in point and point_key({name: value}) != point_key({name: point[name]})
+        ]
+        if outside:
+            logger.info("model %s: default outside the space: %s", model.name, ", ".join(outside))
+    return space
 
 
 def _unknown(
