@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,10 @@ import torch
 from foretune.meta.network import DeepKernel
 
 _log = logging.getLogger(__name__)
+_DAMAGED = (
+    OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 _KEPT = 64  # files; the least recently used go first
 
 
@@ -36,8 +40,8 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def load(path: Path, networks: Sequence[DeepKernel]) -> bool:
-    """Fill untrained ``networks`` from a file; False if it is absent or not what it should be.
+def load(path: Path, network: DeepKernel) -> bool:
+    """Fill an untrained ``network`` from a file; False if it is absent or not what it should be.
 
     Nothing is unpickled. A damaged file is ignored, and replaced by the next `save`.
     """
@@ -45,30 +49,24 @@ def load(path: Path, networks: Sequence[DeepKernel]) -> bool:
         return False
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            states = [
-                {k: torch.from_numpy(arrays[f"{i}/{k}"]) for k in network.state_dict()}
-                for i, network in enumerate(networks)
-            ]
-        for network, state in zip(networks, states, strict=True):
-            if not all(bool(torch.isfinite(v).all()) for v in state.values()):
-                raise ValueError("not finite")
-            network.load_state_dict(state)
+            state = {k: torch.from_numpy(arrays[k]) for k in network.state_dict()}
+        if not all(bool(torch.isfinite(v).all()) for v in state.values()):
+            raise ValueError("not finite")
+        network.load_state_dict(state)
         os.utime(path)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile) as why:
+    except _DAMAGED as why:
         _log.info("Cached meta-model %s cannot be used (%s): it is trained anew.", path.name, why)
         return False
     return True
 
 
-def save(path: Path, networks: Sequence[DeepKernel]) -> None:
+def save(path: Path, network: DeepKernel) -> None:
     """Write atomically; a folder that cannot be written is no error."""
-    arrays: Mapping[str, np.ndarray] = {
-        f"{i}/{k}": v.numpy() for i, net in enumerate(networks) for k, v in net.state_dict().items()
-    }
+    arrays = {k: v.numpy() for k, v in network.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-            np.savez(part, **arrays)  # type: ignore[arg-type]
+            np.savez(part, allow_pickle=False, **arrays)
         Path(part.name).replace(path)
         _forget_old(path.parent)
     except OSError as why:

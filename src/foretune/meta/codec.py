@@ -21,7 +21,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-_MAX_ONE_HOT = 64  # columns a parameter at most; choices beyond share none and are told apart by none
+_MAX_ONE_HOT = (
+    64  # columns a parameter at most; choices beyond share none and are told apart by none
+)
 _INACTIVE = 0.5  # the middle of the scale says least
 
 

@@ -55,7 +55,9 @@ def infer_rules(raw: np.ndarray, codec: Codec) -> tuple[Rule, ...]:
         codec: Their parameters.
     """
     active = ~np.isnan(raw)
-    parents = [j for j, p in enumerate(codec.params) if _may_be_parent(raw[:, j], p.choices, p.integer)]
+    parents = [
+        j for j, p in enumerate(codec.params) if _may_be_parent(raw[:, j], p.choices, p.integer)
+    ]
     rules: list[Rule] = []
     for child in np.flatnonzero(~active.all(0) & active.any(0)):
         rows = np.ones(len(raw), bool)

@@ -49,7 +49,9 @@ class CostModel:
         F = _basis(X)
         centre = F.mean(0)
         G = (F - centre).T @ (F - centre) + _RIDGE * np.eye(F.shape[1])
-        return cls(np.linalg.solve(G, (F - centre).T @ (y - y.mean())), centre, float(np.median(offsets)))
+        return cls(
+            np.linalg.solve(G, (F - centre).T @ (y - y.mean())), centre, float(np.median(offsets))
+        )
 
     def relative(self, X: np.ndarray) -> np.ndarray:
         """Log seconds less the task's own offset, of encoded configurations (n, d): (n,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foretune.meta.gp import cholesky, condition, leave_one_out, log_density, log_ei
+from foretune.meta.gp import cholesky, condition, leave_one_out, log_ei
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.normalise import Scale
 from foretune.meta.placing import SpreadPrior, place, place_by_quantiles
@@ -42,33 +43,40 @@ class Inputs:
 
 
 class Expert(Protocol):
-    """Predicts scores in the new task's own units."""
-
-    scale: Scale
+    """Predicts scores of the new task."""
 
     def log_ei(self, inputs: Inputs) -> Tensor:
         """Log expected improvement over the best observation, in score units, (q,)."""
         ...
 
-    def predict(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the noise-free score on the expert's inner scale, (q,) each."""
+    def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
+        """Scores at standard normal quantiles (k,) of what would be observed, (k, q)."""
         ...
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Predicted score (inner scale) and log density of each observation given the others."""
+    def leave_one_out(self) -> np.ndarray:
+        """Each observation predicted from all others, on an inner scale, (members, n)."""
         ...
 
 
 @dataclass(frozen=True)
 class HistoryExpert:
-    """One meta-trained network, placed and conditioned on the new task's trials."""
+    """The meta-trained networks, each placed and conditioned on the new task's trials.
+
+    Attributes:
+        network: The ensemble of M.
+        scales: Where each member places the task, M of them.
+        features: Of the observed, then the running configurations, n in all.
+        L: Cholesky factors, (M, n, n).
+        u: Placed scores, observed then believed, (M, n).
+        n_observed: How many of them were observed.
+    """
 
     network: DeepKernel
-    scale: Scale
+    scales: tuple[Scale, ...]
     features: Features
     L: Tensor
     u: Tensor
-    n: int
+    n_observed: int
 
     @classmethod
     def fit(
@@ -81,45 +89,55 @@ class HistoryExpert:
         prior: SpreadPrior,
         by_map: bool,
     ) -> HistoryExpert:
-        """Place the observations ``y`` (n,), then believe the running trials' predicted outcomes."""
+        """Place the observations ``y`` (n,), then believe the running trials' outcomes."""
         features = _features(network, observed)
-        L = _factor(network, features)
-        scale = place(features, L, y, prior) if by_map else place_by_quantiles(y)
-        u = torch.from_numpy(scale.apply(y))
-        expert = cls(network, scale, features, L, u, len(y))
+        L = cholesky(network.noisy_kernel(features))
+        if by_map:
+            pairs = zip(features.mean, L, strict=True)
+            scales = tuple(place(mean, factor, y, prior) for mean, factor in pairs)
+        else:
+            scales = (place_by_quantiles(y),) * network.members
+        u = torch.from_numpy(np.stack([scale.apply(y) for scale in scales]))
+        expert = cls(network, scales, features, L, u, len(y))
         if not len(running.own):
             return expert
-        believed, _ = expert.predict(running)
-        features = _features(network, observed + running)
-        return cls(
-            network, scale, features, _factor(network, features), torch.cat([u, believed]), len(y)
-        )
+        believed, _ = expert._posterior(running)
+        both = _features(network, observed + running)
+        L = cholesky(network.noisy_kernel(both))
+        return cls(network, scales, both, L, torch.cat([u, believed], -1), len(y))
 
-    def predict(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """See `Expert`."""
+    def _posterior(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the noise-free placed score, (M, q) each."""
         query = _features(self.network, inputs)
         change, variance = condition(
             L=self.L, residual=self.u - self.features.mean,
             cross=self.network.kernel(self.features, query),
-            prior_variance=self.network.prior_variance,
+            prior_variance=self.network.prior_variance[:, None],
         )  # fmt: skip
         return query.mean + change, variance
 
     def log_ei(self, inputs: Inputs) -> Tensor:
-        """See `Expert`."""
-        mean, variance = self.predict(inputs)
-        best = float(self.u.max())
-        return log_ei(mean, variance.sqrt(), best) + float(np.log(self.scale.spread))
+        """See `Expert`: the members' mean."""
+        mean, variance = self._posterior(inputs)
+        best = self.u.max(-1, keepdim=True).values
+        spreads = torch.tensor([[s.spread] for s in self.scales], dtype=torch.float64)
+        each = log_ei(mean, variance.sqrt(), best) + spreads.log()
+        return torch.logsumexp(each, 0) - math.log(len(self.scales))
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """See `Expert`."""
-        n, residual = self.n, self.u - self.features.mean
-        mean, variance = leave_one_out(self.L[:n, :n], residual[:n])
-        u = self.u[:n]
-        # du/dy is 1 / spread, and smaller by -1 / u_raw in the compressed tail.
-        jacobian = np.log(self.scale.spread) + np.maximum(-u.numpy() - 1.0, 0.0)
-        predicted = mean + self.features.mean[:n]
-        return predicted.numpy(), log_density(u, predicted, variance).numpy() - jacobian
+    def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
+        """See `Expert`: of the moment-matched mixture of the members."""
+        mean, variance = (t.numpy() for t in self._posterior(inputs))
+        noise = self.network.noise.numpy()[:, None]
+        centre = mean.mean(0)
+        sd = np.sqrt((variance + noise + mean**2).mean(0) - centre**2)
+        bounds = centre + quantiles[:, None] * sd
+        return np.mean([scale.undo(bounds) for scale in self.scales], axis=0)
+
+    def leave_one_out(self) -> np.ndarray:
+        """See `Expert`: one row a member."""
+        n, residual = self.n_observed, self.u - self.features.mean
+        mean = [leave_one_out(L[:n, :n], r[:n])[0] for L, r in zip(self.L, residual, strict=True)]
+        return (torch.stack(mean) + self.features.mean[:, :n]).numpy()
 
 
 @dataclass(frozen=True)
@@ -128,8 +146,7 @@ class TargetExpert:
 
     gp: TargetGP
     scale: Scale
-    z: Tensor
-    n: int
+    n_observed: int
 
     @classmethod
     def fit(
@@ -150,23 +167,23 @@ class TargetExpert:
         if len(running.own):
             believed, _ = gp.predict(running.own)
             gp = gp.extended(running.own, believed)
-        return cls(gp, scale, torch.from_numpy(z), len(y))
-
-    def predict(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """See `Expert`."""
-        return self.gp.predict(inputs.own)
+        return cls(gp, scale, len(y))
 
     def log_ei(self, inputs: Inputs) -> Tensor:
         """See `Expert`."""
-        mean, variance = self.predict(inputs)
-        best = float(self.gp.z.max())
-        return log_ei(mean, variance.sqrt(), best) + float(np.log(self.scale.spread))
+        mean, variance = self.gp.predict(inputs.own)
+        return log_ei(mean, variance.sqrt(), self.gp.z.max()) + math.log(self.scale.spread)
 
-    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
         """See `Expert`."""
-        mean, variance = leave_one_out(self.gp.L[: self.n, : self.n], self.z)
-        density = log_density(self.z, mean, variance).numpy() - np.log(self.scale.spread)
-        return mean.numpy(), density
+        mean, variance = (t.numpy() for t in self.gp.predict(inputs.own))
+        bounds = mean + quantiles[:, None] * np.sqrt(variance + self.gp.noise)
+        return self.scale.location + self.scale.spread * bounds
+
+    def leave_one_out(self) -> np.ndarray:
+        """See `Expert`."""
+        n = self.n_observed
+        return leave_one_out(self.gp.L[:n, :n], self.gp.z[:n])[0].numpy()[None]
 
 
 def _features(network: DeepKernel, inputs: Inputs) -> Features:
@@ -175,8 +192,3 @@ def _features(network: DeepKernel, inputs: Inputs) -> Features:
         torch.from_numpy(inputs.context),
         torch.from_numpy(inputs.extra),
     )
-
-
-def _factor(network: DeepKernel, features: Features) -> Tensor:
-    K = network.kernel(features, features)
-    return cholesky(K + network.noise * torch.eye(K.shape[-1], dtype=K.dtype))

@@ -70,7 +70,7 @@ def condition(
 
 
 def log_marginal_likelihood(L: Tensor, residual: Tensor) -> Tensor:
-    """Log density of ``residual`` (..., n) under a zero-mean Gaussian with Cholesky factor ``L``."""
+    """Log density of ``residual`` (..., n) under a zero-mean Gaussian of Cholesky factor ``L``."""
     r = torch.linalg.solve_triangular(L, residual[..., None], upper=False)[..., 0]
     log_det = L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     return -0.5 * r.square().sum(-1) - log_det - residual.shape[-1] * _LOG_SQRT_2PI
@@ -92,7 +92,7 @@ def log_density(value: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     return -0.5 * (value - mean).square() / variance - 0.5 * variance.log() - _LOG_SQRT_2PI
 
 
-def log_ei(mean: Tensor, sd: Tensor, best: float) -> Tensor:
+def log_ei(mean: Tensor, sd: Tensor, best: Tensor) -> Tensor:
     """Logarithm of the expected improvement over ``best`` (Ament et al. 2023, eq. 9), any shape."""
     z = (mean - best) / sd
     phi = torch.exp(-0.5 * z.square() - _LOG_SQRT_2PI)

@@ -47,14 +47,14 @@ def judge(
     its wins are a coin's, which is what its weight then is.
 
     Args:
-        history: Leave-one-out predictions of the history's experts, (m, n).
-        target: Those of the target-only process, (n,).
+        history: Leave-one-out predictions of the history's members, (M, n).
+        target: Those of the target-only process, (1, n).
         y: What was observed, (n,).
         rng: Draws the bootstrap samples.
     """
     n = len(y)
     wrong_history = np.mean([_discordant(h, y) for h in history], axis=0)
-    wrong_target = _discordant(target, y)
+    wrong_target = np.mean([_discordant(t, y) for t in target], axis=0)
     rows = rng.integers(n, size=(_BOOTSTRAPS, n))
     pick = rows[:, :, None], rows[:, None, :]
     errors = wrong_history[pick].sum((1, 2)), wrong_target[pick].sum((1, 2))

@@ -24,11 +24,11 @@ from foretune.meta.placing import SpreadPrior
 from foretune.meta.portfolio import Regressors, candidates, greedy
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
-from foretune.meta.training import Batches, train
+from foretune.meta.training import Batches, train, untrained
 
 _log = logging.getLogger(__name__)
 
-_MEMBERS = 3  # an ensemble: where its members disagree nothing is known (Lakshminarayanan 2017)
+_MEMBERS = 3
 _PORTFOLIO = 20
 _RULE_ROWS = 5_000
 _BEST_PER_TASK = 8
@@ -44,14 +44,14 @@ class MetaModel:
     Attributes:
         tasks: The past tasks, their codec and the notes on what was left out.
         context: Descriptor columns.
-        networks: The meta-trained ensemble.
+        network: The meta-trained ensemble.
         settings: How it was trained.
         from_cache: Whether it was loaded rather than trained.
     """
 
     tasks: Tasks
     context: Context
-    networks: tuple[DeepKernel, ...]
+    network: DeepKernel
     settings: MetaSettings
     from_cache: bool = field(default=False, compare=False)
 
@@ -77,13 +77,13 @@ class MetaModel:
         batches = Batches.of(tasks, context)
         path = None if cache_dir is None else cache_dir / f"meta-{_key(batches, settings)}.npz"
         if path is not None:
-            networks = [_untrained(batches) for _ in range(_MEMBERS)]
-            if cache.load(path, networks):
-                return cls(tasks, context, tuple(networks), settings, from_cache=True)
-        trained = tuple(train(batches, settings, member=k) for k in range(_MEMBERS))
+            network = untrained(batches, _MEMBERS).double().eval().requires_grad_(False)
+            if cache.load(path, network):
+                return cls(tasks, context, network, settings, from_cache=True)
+        network = train(batches, settings, members=_MEMBERS)
         if path is not None:
-            cache.save(path, trained)
-        return cls(tasks, context, trained, settings)
+            cache.save(path, network)
+        return cls(tasks, context, network, settings)
 
     @property
     def codec(self) -> Codec:
@@ -104,7 +104,7 @@ class MetaModel:
     @cached_property
     def regressors(self) -> Regressors:
         """Past tasks as functions of the configuration."""
-        return Regressors.fit(self.networks[0], self.context, self.tasks.thinned(_REGRESSED))
+        return Regressors.fit(self.network, self.context, self.tasks.thinned(_REGRESSED))
 
     @cached_property
     def portfolio(self) -> np.ndarray:
@@ -208,14 +208,6 @@ class MetaModel:
     def cost(self) -> CostModel | None:
         """Seconds, if the history knows them."""
         return CostModel.fit(self.tasks)
-
-
-def _untrained(batches: Batches) -> DeepKernel:
-    with torch.random.fork_rng(devices=[]):
-        network = DeepKernel(
-            width=batches.X.shape[-1], n_context=batches.context.shape[-1], groups=batches.groups
-        )
-    return network.double().eval().requires_grad_(False)
 
 
 def _key(batches: Batches, settings: MetaSettings) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foretune.meta.network import Features
 from foretune.meta.normalise import Scale, compress, normalise
 
 _MIN_LOG_SD = 0.3  # a history of like tasks must not forbid a task of another spread
@@ -37,7 +36,7 @@ class SpreadPrior:
         return -0.5 * (_FREEDOM + 1.0) * np.log1p(t**2 / _FREEDOM)
 
 
-def place(features: Features, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> Scale:
+def place(learned: Tensor, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> Scale:
     """The scale under which the new task's scores look most like a past task's.
 
     For each spread of a grid the location is fitted by generalised least squares of the placed
@@ -45,16 +44,18 @@ def place(features: Features, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> S
     pair with the highest posterior density wins.
 
     Args:
-        features: Of the observed configurations, with their learned mean (n,).
+        learned: Mean that the network expects at the observed configurations, (n,).
         L: Cholesky factor of their noisy kernel matrix, (n, n).
         y: Their scores, higher is better, (n,).
         prior: Of the spread.
     """
     observed = max(float(np.std(y)), 1e-9 * max(1.0, float(np.abs(y).max())))
-    logs = np.unique(np.concatenate([prior.log_mean + prior.log_sd * _GRID, math.log(observed) + _GRID]))
+    logs = np.unique(
+        np.concatenate([prior.log_mean + prior.log_sd * _GRID, math.log(observed) + _GRID])
+    )
     spread = np.exp(logs)[:, None]
     one = torch.linalg.solve_triangular(L, torch.ones(len(y), 1, dtype=L.dtype), upper=False)[:, 0]
-    mean = features.mean.numpy()
+    mean = learned.numpy()
     # The best point is never in the compressed tail: start by putting it where it is expected.
     top = int(np.argmax(y))
     location = y[top] - spread * max(float(mean[top]), 0.0)

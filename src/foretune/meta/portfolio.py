@@ -34,9 +34,9 @@ class Regressors:
         features, alphas = [], []
         for task in tasks.tasks:
             f = _features(network, context, tasks.codec, task.raw, task.descriptors)
-            K = network.kernel(f, f) + network.noise * torch.eye(len(task.u), dtype=torch.float64)
             residual = torch.from_numpy(task.u) - f.mean
-            alphas.append(torch.cholesky_solve(residual[:, None], cholesky(K))[:, 0])
+            L = cholesky(network.noisy_kernel(f))
+            alphas.append(torch.cholesky_solve(residual[..., None], L)[..., 0])
             features.append(f)
         return cls(network, context, tasks, tuple(features), tuple(alphas))
 
@@ -46,7 +46,8 @@ class Regressors:
         shared = None if self.context.task.names else self._query(raw, 0)
         for k, (features, alpha) in enumerate(zip(self.features, self.alphas, strict=True)):
             query = shared if shared is not None else self._query(raw, k)
-            out[k] = (query.mean + alpha @ self.network.kernel(features, query)).numpy()
+            change = (alpha[:, None] @ self.network.kernel(features, query))[:, 0]
+            out[k] = (query.mean + change).mean(0).numpy()
         return out
 
     def _query(self, raw: np.ndarray, task: int) -> Features:
@@ -91,4 +92,3 @@ def greedy(predicted: np.ndarray, size: int) -> list[int]:
         picks.append(int(gain.argmin()))
         current = np.minimum(current, regret[:, picks[-1]])
     return picks
-

@@ -52,18 +52,16 @@ class MetaSettings:
     ablation: Ablation = field(default_factory=Ablation)
 
     def __post_init__(self) -> None:
+        checks = (
+            ("meta_lr", 0 < self.meta_lr < 1, "between 0 and 1"),
+            ("meta_iterations", self.meta_iterations >= 1, "of at least 1"),
+            ("support_size", self.support_size >= 2, "of at least 2"),
+            ("selection_threshold", 0 <= self.selection_threshold < 1, "in [0, 1)"),
+        )
         problems = [
-            f"expected {name} {wanted}, got {value!r}"
-            for name, value, fine, wanted in (
-                ("meta_lr", self.meta_lr, 0 < self.meta_lr < 1, "between 0 and 1"),
-                ("meta_iterations", self.meta_iterations, self.meta_iterations >= 1, "of at least 1"),
-                ("support_size", self.support_size, self.support_size >= 2, "of at least 2"),
-                (
-                    "selection_threshold", self.selection_threshold,
-                    0 <= self.selection_threshold < 1, "in [0, 1)",
-                ),
-            )
+            f"expected {name} {wanted}, got {getattr(self, name)!r}"
+            for name, fine, wanted in checks
             if not fine
-        ]  # fmt: skip
+        ]
         if problems:
             raise ConfigError(problems)

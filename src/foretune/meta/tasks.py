@@ -133,7 +133,9 @@ def _most_telling(
     spaces: dict[tuple[str, ...], list[int]] = {}
     for i, (study, _) in enumerate(usable):
         spaces.setdefault(tuple(sorted(c.name for c in study.columns)), []).append(i)
-    queues = [sorted(v, key=lambda i: (-np.isfinite(usable[i][1]).sum(), i)) for v in spaces.values()]
+    queues = [
+        sorted(v, key=lambda i: (-np.isfinite(usable[i][1]).sum(), i)) for v in spaces.values()
+    ]
     chosen: list[int] = []
     while len(chosen) < MAX_TASKS:
         for queue in queues:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foretune.meta.context import MODEL_PARAM, Context
-from foretune.meta.gp import cholesky, condition, log_marginal_likelihood
+from foretune.meta.gp import cholesky, condition, log_density, log_marginal_likelihood
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks
@@ -20,7 +20,6 @@ _TASKS_PER_STEP = 8
 _WEIGHT_DECAY = 1e-2
 _MAX_GRADIENT = 1.0
 _DROP = 0.5  # descriptors must help, not carry: half of the batches go without them
-_PAD_NOISE = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,23 +63,19 @@ class Batches:
         )  # fmt: skip
 
 
-def train(batches: Batches, settings: MetaSettings, *, member: int) -> DeepKernel:
-    """Meta-train one member of the ensemble.
+def train(batches: Batches, settings: MetaSettings, *, members: int) -> DeepKernel:
+    """Meta-train the ensemble; members differ by their initial weights and by every draw.
 
     Args:
         batches: The history.
         settings: Learning rate, steps, support size, and which of the two losses is used.
-        member: Seeds the initial weights and every draw.
+        members: How many networks.
 
     Returns:
-        The network in float64, frozen.
+        The networks in float64, frozen.
     """
-    rng = np.random.default_rng(member)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(member)
-        network = DeepKernel(
-            width=batches.X.shape[-1], n_context=batches.context.shape[-1], groups=batches.groups
-        )
+    rng = np.random.default_rng(0)
+    network = untrained(batches, members)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.meta_lr, weight_decay=_WEIGHT_DECAY
     )
@@ -90,28 +85,47 @@ def train(batches: Batches, settings: MetaSettings, *, member: int) -> DeepKerne
     chance /= chance.sum()
     with torch.enable_grad():
         for step in range(settings.meta_iterations):
-            loss_of = losses[step % len(losses)]
-            tasks = rng.choice(len(chance), _TASKS_PER_STEP, p=chance)
-            loss = loss_of(network, batches, tasks, settings.support_size, rng)
+            tasks = rng.choice(len(chance), (members, _TASKS_PER_STEP), p=chance)
+            loss = losses[step % len(losses)](network, batches, tasks, settings.support_size, rng)
             optimiser.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT)
+            nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT * math.sqrt(members))
             optimiser.step()
             schedule.step()
     return network.double().eval().requires_grad_(False)
 
 
+def untrained(batches: Batches, members: int) -> DeepKernel:
+    """Networks of the history's shape, the same initial weights every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return DeepKernel(
+            members=members, n_context=batches.context.shape[-1], groups=batches.groups
+        )
+
+
 def marginal_loss(
     network: DeepKernel, batches: Batches, tasks: np.ndarray, support: int, rng: np.random.Generator
 ) -> Tensor:
-    """Negative log marginal likelihood a point of up to ``2 * support`` points of each task."""
-    rows, real = _draw(batches.sizes[tasks], rng.random((len(tasks), batches.X.shape[1])))
-    rows, real = rows[:, : 2 * support], real[:, : 2 * support]
+    """Negative log marginal likelihood a point of up to ``2 * support`` points of each task.
+
+    Args:
+        network: The ensemble.
+        batches: The history.
+        tasks: Tasks that each member sees in this step, (M, b).
+        support: Half the number of points.
+        rng: Draws the points.
+
+    Returns:
+        Sum over members of the mean over tasks.
+    """
+    rows, real = _draw(batches.sizes[tasks], rng.random((*tasks.shape, batches.X.shape[1])))
+    rows, real = rows[..., : 2 * support], real[..., : 2 * support]
     features, u = _gather(network, batches, tasks, rows, rng)
     weight = torch.from_numpy(real).to(u.dtype)
-    L = cholesky(_noisy(network, features, weight))
+    L = cholesky(_padded(network.noisy_kernel(features), weight))
     residual = (u - features.mean) * weight
-    return -(log_marginal_likelihood(L, residual) / weight.sum(-1)).mean()
+    return -(log_marginal_likelihood(L, residual) / weight.sum(-1)).mean(-1).sum()
 
 
 def episode_loss(
@@ -120,30 +134,29 @@ def episode_loss(
     """Negative log likelihood of query points given a context, weighted to the good ones.
 
     Half of the contexts are biased to good points, as a running search would have seen.
+    Arguments and result as in `marginal_loss`.
     """
     sizes = batches.sizes[tasks]
     n = round(math.exp(rng.uniform(0.0, math.log(2 * support))))
     n = min(n, max(1, int(sizes.min()) - 1))
-    shape = (len(tasks), batches.X.shape[1])
-    greed = (rng.random(len(tasks)) < 0.5) * rng.random(len(tasks)) * 2.0
-    order = rng.gumbel(size=shape) + greed[:, None] * batches.u[tasks].numpy()
+    greed = (rng.random(tasks.shape) < 0.5) * rng.random(tasks.shape) * 2.0
+    order = rng.gumbel(size=(*tasks.shape, batches.X.shape[1]))
+    order += greed[..., None] * batches.u[tasks].numpy()
     rows, real = _draw(sizes, -order)
     queries, real_queries = _draw_rest(rows, real, n, 2 * support, rng)
-    both = np.concatenate([rows[:, :n], queries], axis=1)
+    both = np.concatenate([rows[..., :n], queries], axis=-1)
     features, u = _gather(network, batches, tasks, both, rng)
-    weight = torch.from_numpy(np.concatenate([real[:, :n], real_queries], axis=1)).to(u.dtype)
-    context = Features(features.mean[:, :n], features.phi[:, :n], features.plain[:, :n])
-    query = Features(features.mean[:, n:], features.phi[:, n:], features.plain[:, n:])
-    L = cholesky(_noisy(network, context, weight[:, :n]))
+    weight = torch.from_numpy(np.concatenate([real[..., :n], real_queries], axis=-1)).to(u.dtype)
+    context, query = features.rows(0, n), features.rows(n, None)
+    L = cholesky(_padded(network.noisy_kernel(context), weight[..., :n]))
     change, variance = condition(
-        L=L, residual=(u[:, :n] - context.mean) * weight[:, :n],
-        cross=network.kernel(context, query) * weight[:, :n, None],
-        prior_variance=network.prior_variance,
+        L=L, residual=(u[..., :n] - context.mean) * weight[..., :n],
+        cross=network.kernel(context, query) * weight[..., :n, None],
+        prior_variance=network.prior_variance[:, None, None],
     )  # fmt: skip
-    uq, variance = u[:, n:], variance + network.noise
-    nll = 0.5 * (uq - query.mean - change).square() / variance + 0.5 * variance.log()
-    importance = torch.sigmoid(2.0 * uq - 1.0) * weight[:, n:]
-    return (importance * nll).sum() / importance.sum()
+    nll = -log_density(u[..., n:], query.mean + change, variance + network.noise[:, None, None])
+    importance = torch.sigmoid(2.0 * u[..., n:] - 1.0) * weight[..., n:]
+    return ((importance * nll).sum((-1, -2)) / importance.sum((-1, -2))).sum()
 
 
 _LOSSES: dict[str, tuple[Callable[..., Tensor], ...]] = {
@@ -154,21 +167,21 @@ _LOSSES: dict[str, tuple[Callable[..., Tensor], ...]] = {
 
 
 def _draw(sizes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in ascending order of ``keys``, padding last; and which are real. (t, n) both."""
-    real = np.arange(keys.shape[1])[None] < sizes[:, None]
-    rows = np.argsort(np.where(real, keys, np.inf), axis=1)
-    return rows, np.take_along_axis(real, rows, axis=1)
+    """Rows in ascending order of ``keys``, padding last; and which are real. (M, b, n) both."""
+    real = np.arange(keys.shape[-1]) < sizes[..., None]
+    rows = np.argsort(np.where(real, keys, np.inf), axis=-1)
+    return rows, np.take_along_axis(real, rows, axis=-1)
 
 
 def _draw_rest(
     rows: np.ndarray, real: np.ndarray, n: int, limit: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Up to ``limit`` of the rows that the context left, drawn evenly, real ones first."""
-    keys = rng.random(rows[:, n:].shape) + ~real[:, n:]
-    order = np.argsort(keys, axis=1)[:, :limit]
+    keys = rng.random(rows[..., n:].shape) + ~real[..., n:]
+    order = np.argsort(keys, axis=-1)[..., :limit]
     return (
-        np.take_along_axis(rows[:, n:], order, axis=1),
-        np.take_along_axis(real[:, n:], order, axis=1),
+        np.take_along_axis(rows[..., n:], order, axis=-1),
+        np.take_along_axis(real[..., n:], order, axis=-1),
     )
 
 
@@ -180,21 +193,21 @@ def _gather(
     rng: np.random.Generator,
 ) -> tuple[Features, Tensor]:
     """Features and scores of the drawn rows; descriptors and model names dropped out at random."""
-    X, context = batches.X[tasks[:, None], rows], batches.context[tasks[:, None], rows]
+    at = tasks[..., None], rows
+    X, context = batches.X[at], batches.context[at]
     if context.shape[-1]:
-        kept = torch.from_numpy(rng.random((len(tasks), 1, 1)) >= _DROP)
+        kept = torch.from_numpy(rng.random((*tasks.shape, 1, 1)) >= _DROP)
         context = context * kept
         start, stop = batches.model_columns
         if stop > start:
             # A model that joined after the history is an unknown choice with descriptors.
-            unnamed = torch.from_numpy(rng.random((len(tasks), 1, 1)) < _DROP) & kept
+            unnamed = torch.from_numpy(rng.random((*tasks.shape, 1, 1)) < _DROP) & kept
             named = X[..., start:stop]
             mean = named.sum(-1, keepdim=True) / (stop - start)
             X[..., start:stop] = torch.where(unnamed, mean.expand_as(named), named)
-    return network.features(X, context), batches.u[tasks[:, None], rows]
+    return network.features(X, context), batches.u[at]
 
 
-def _noisy(network: DeepKernel, features: Features, weight: Tensor) -> Tensor:
-    """Noisy kernel matrix in which padding is independent of everything and of unit variance."""
-    K = network.kernel(features, features) * weight[..., :, None] * weight[..., None, :]
-    return K + torch.diag_embed(weight * network.noise + (1.0 - weight) * _PAD_NOISE)
+def _padded(K: Tensor, weight: Tensor) -> Tensor:
+    """``K`` with padding (weight 0) independent of everything and of unit variance."""
+    return K * weight[..., :, None] * weight[..., None, :] + torch.diag_embed(1.0 - weight)

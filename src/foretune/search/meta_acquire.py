@@ -14,7 +14,7 @@ _UNIFORM, _LOCAL = 1000, 600
 _TOP = 5
 _ROUNDS, _PARENTS, _CHILDREN = 6, 8, 160
 _FIRST_RADIUS, _SHRINK = 0.1, 0.5
-_NEVER = -1e30
+_Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
 
 Legalise = Callable[[np.ndarray], np.ndarray]
 Acquisition = Callable[[np.ndarray], np.ndarray]
@@ -36,16 +36,11 @@ class Vote:
         ]
         return torch.logsumexp(torch.stack(terms), 0).numpy()
 
-    def score(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Predicted score, lower and upper 80 % bound, in score units, (q,) each."""
-        z = 1.2815515594600038  # the 90 % quantile of a standard normal
-        total = np.zeros((3, len(inputs.own)))
-        for expert, weight in zip(self.experts, self.weights, strict=True):
-            if weight > 0:
-                mean, variance = (t.numpy() for t in expert.predict(inputs))
-                bounds = np.stack([mean, mean - z * np.sqrt(variance), mean + z * np.sqrt(variance)])
-                total += weight * expert.scale.undo(bounds)
-        return total[0], total[1], total[2]
+    def score(self, inputs: Inputs) -> np.ndarray:
+        """Predicted score, lower and upper 80 % bound, in score units, (3, q)."""
+        quantiles = np.array([0.0, -_Q90, _Q90])
+        parts = zip(self.experts, self.weights, strict=True)
+        return np.sum([w * e.predict(inputs, quantiles) for e, w in parts if w > 0], axis=0)
 
 
 def row_key(row: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Everything that one suggestion needs, on one desk and in one unit: the believed space's raw rows."""
+"""What does one suggestion need? All of it in one unit: raw rows of the believed space."""
 
 from __future__ import annotations
 
@@ -69,9 +69,11 @@ class Desk:
         self.seen = frozenset(row_key(row) for row in self.raw)
 
     def legal(self, raw: np.ndarray) -> np.ndarray:
+        """Complete rows made legal for this trial, (n, p)."""
         return self.space.legal(raw, self.ask.fixed, set(self.ask.asked))
 
     def plan(self, row: np.ndarray, why: dict[str, object]) -> Plan:
+        """A row (1, p) as a plan."""
         return Plan(self.space.codec.to_params(row[0]), why)
 
     def tried(self, configuration: Mapping[str, object]) -> bool:
@@ -84,6 +86,7 @@ class Desk:
         return bool((np.isclose(rows, own[named], rtol=1e-9) | np.isnan(rows)).all(1).any())
 
     def new_or_random(self, row: np.ndarray) -> np.ndarray:
+        """The row made legal, or a random one if it was tried, (1, p)."""
         row = self.legal(row)
         for _ in range(20):
             if row_key(row[0]) not in self.seen:
@@ -92,6 +95,7 @@ class Desk:
         return row
 
     def next_of_portfolio(self) -> np.ndarray | None:
+        """The first configuration of the portfolio that was not tried, (1, p)."""
         if self.model is None:
             return None
         related = related_tasks(self.model, {**self.ask.view.distributions, **self.ask.asked})
@@ -103,10 +107,16 @@ class Desk:
         return None
 
     def observations(self) -> tuple[Inputs, np.ndarray, Inputs]:
+        """Scored configurations, their scores, and the running configurations."""
         running = self.raw[self.ask.view.running & np.isnan(self.ask.view.scores)]
-        return self.inputs(self.raw[self.scored]), self.ask.view.scores[self.scored], self.inputs(running)
+        return (
+            self.inputs(self.raw[self.scored]),
+            self.ask.view.scores[self.scored],
+            self.inputs(running),
+        )
 
     def inputs(self, raw: np.ndarray) -> Inputs:
+        """Rows as the experts see them."""
         own = self.space.codec
         if self.model is None:
             none = np.zeros((len(raw), 0))
@@ -114,19 +124,23 @@ class Desk:
         return self.model.inputs(raw, own, task=self.ask.task, models=self.ask.models)
 
     def optimiser(self) -> Optimiser:
+        """A search of this trial's space."""
         return Optimiser(self.space.uniform, self.space.perturbed, self.legal, self.seen)
 
     def best_first(self) -> np.ndarray:
+        """Scored configurations, best first, (n, p)."""
         order = np.argsort(-self.ask.view.scores[self.scored], kind="stable")
         return self.raw[self.scored[order]]
 
     def history_best(self) -> np.ndarray:
+        """Past tasks' best configurations, without gaps, (m, p)."""
         if self.model is None:
             return np.zeros((0, len(self.space.codec.params)))
         known = self.space.codec.translate(self.model.best, self.model.codec)
         return self.space.complete(known, self.rng)
 
     def feasibility(self) -> Feasibility | None:
+        """Where trials fail, by this study and by the history."""
         codec = self.space.codec
         failed = self.raw[self.ask.view.failed]
         ran = self.raw[self.scored]

@@ -31,9 +31,7 @@ class StudyView:
     sign: float
 
     @classmethod
-    def of(
-        cls, trials: Sequence[FrozenTrial], direction: StudyDirection, number: int
-    ) -> StudyView:
+    def of(cls, trials: Sequence[FrozenTrial], direction: StudyDirection, number: int) -> StudyView:
         """Look at a study from trial ``number``."""
         others = tuple(t for t in trials if t.number != number and configuration(t))
         return cls(others, 1.0 if direction == StudyDirection.MAXIMIZE else -1.0)
@@ -54,7 +52,9 @@ class StudyView:
             value = _value(trial)
             if value is not None and np.isfinite(value):
                 scores[i] = self.sign * value
-        return cap_pruned(scores, np.array([t.state == TrialState.PRUNED for t in self.trials], bool))
+        return cap_pruned(
+            scores, np.array([t.state == TrialState.PRUNED for t in self.trials], bool)
+        )
 
     @cached_property
     def running(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
+from foretune.meta.experts import HistoryExpert, Inputs, TargetExpert
 from foretune.meta.guard import Verdict, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
@@ -84,24 +84,16 @@ class Planner:
         ablation = self._settings.ablation
         if self._model is None or not ablation.model:
             return Vote([self._target(desk, observed, y, running)], [1.0]), None
-        history: list[Expert] = [
-            HistoryExpert.fit(
-                network, observed=observed, y=y, running=running,
-                prior=self._model.spread_prior, by_map=ablation.placing,
-            )
-            for network in self._model.networks
-        ]  # fmt: skip
-        verdict = Verdict(1.0, len(y))
-        experts = history
-        if ablation.guard and Verdict.possible(len(y)):
-            target = self._target(desk, observed, y, running)
-            verdict = judge(
-                np.stack([h.leave_one_out()[0] for h in history]), target.leave_one_out()[0], y,
-                np.random.default_rng([desk.ask.seed, 1]),
-            )  # fmt: skip
-            experts = [*history, target]
-        share = verdict.weight / len(history)
-        return Vote(experts, [share] * len(history) + [1.0 - verdict.weight] * (len(experts) > len(history))), verdict
+        history = HistoryExpert.fit(
+            self._model.network, observed=observed, y=y, running=running,
+            prior=self._model.spread_prior, by_map=ablation.placing,
+        )  # fmt: skip
+        if not (ablation.guard and Verdict.possible(len(y))):
+            return Vote([history], [1.0]), Verdict(1.0, len(y))
+        target = self._target(desk, observed, y, running)
+        rng = np.random.default_rng([desk.ask.seed, 1])
+        verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng)
+        return Vote([history, target], [verdict.weight, 1.0 - verdict.weight]), verdict
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
         groups = desk.space.codec.groups

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -19,18 +19,17 @@ from optuna.trial import FrozenTrial
 from foretune.core.seeding import derive_seed
 from foretune.history import read_history
 from foretune.meta.cache import default_cache_dir
-from foretune.meta.codec import choice_key
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView
 from foretune.search.meta_plan import Planner
+from foretune.search.meta_values import fitting, follows, mapping, numbers
 
 _log = logging.getLogger(__name__)
 
 _PLANS_KEPT = 256
 _RACES = 5  # re-plans when another process announced the same configuration meanwhile
-_NUDGE = 0.02  # of a range: how far a planned number may be moved into the range that is asked for
 
 
 class MetaSampler(BaseSampler):
@@ -76,7 +75,7 @@ class MetaSampler(BaseSampler):
         ablation: Ablation | None = None,
     ) -> None:
         self._history = history
-        self._seed = seed if seed is not None else int(np.random.SeedSequence().entropy) % 2**31  # type: ignore[operator]
+        self._seed = seed if seed is not None else _fresh_seed()
         self._defaults = default_params
         self._settings = MetaSettings(
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
@@ -90,7 +89,7 @@ class MetaSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Take a new seed: Optuna asks for it in each worker of a parallel search."""
-        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) >> 1
+        self._seed = _fresh_seed()
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -111,7 +110,7 @@ class MetaSampler(BaseSampler):
             return {}
         with self._lock, _one_thread():
             plan = self._plan(study, trial, search_space)
-        return {n: _fitting(plan.params[n], d) for n, d in search_space.items()}
+        return {n: fitting(plan.params[n], d) for n, d in search_space.items()}
 
     def sample_independent(
         self,
@@ -123,18 +122,20 @@ class MetaSampler(BaseSampler):
         """The planned value; a new plan is made where the trial departs from the old one."""
         _single_objective(study)
         if param_distribution.single():
-            return _fitting(None, param_distribution)
+            return fitting(None, param_distribution)
         key = (study.study_name, trial.number)
         with self._lock, _one_thread():
             plan = self._plans.get(key)
-            if plan is None or not _holds(plan, trial, param_name, param_distribution):
+            if plan is None or not follows(plan.params, trial, param_name, param_distribution):
                 plan = self._plan(study, trial, {param_name: param_distribution})
                 self._plans[key] = plan
                 while len(self._plans) > _PLANS_KEPT:
                     del self._plans[next(iter(self._plans))]
-        return _fitting(plan.params[param_name], param_distribution)
+        return fitting(plan.params[param_name], param_distribution)
 
-    def _plan(self, study: Study, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]) -> Plan:
+    def _plan(
+        self, study: Study, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]
+    ) -> Plan:
         planner = self._planner(study)
         enqueued = trial.system_attrs.get("fixed_params", {})
         fixed = {**enqueued, **trial.params}
@@ -147,10 +148,10 @@ class MetaSampler(BaseSampler):
                 Ask(
                     view=view, number=trial.number, fixed=fixed, asked=shown,
                     defaults=[defaults] if isinstance(defaults, Mapping) else list(defaults),
-                    task=_numbers(attrs.get("task_descriptors")),
+                    task=numbers(attrs.get("task_descriptors")),
                     models={
-                        str(k): _numbers(v)
-                        for k, v in _mapping(attrs.get("model_descriptors")).items()
+                        str(k): numbers(v)
+                        for k, v in mapping(attrs.get("model_descriptors")).items()
                     },
                     seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
                 )
@@ -171,9 +172,9 @@ class MetaSampler(BaseSampler):
         if plan.why.get("expert") == "repeat":
             return False
         for other in study.get_trials(deepcopy=False):
-            if other.number != trial.number and not other.state.is_finished():
-                if other.system_attrs.get(PLAN_KEY) == plan.params:
-                    return True
+            busy = other.number != trial.number and not other.state.is_finished()
+            if busy and other.system_attrs.get(PLAN_KEY) == plan.params:
+                return True
         return False
 
     def _planner(self, study: Study) -> Planner:
@@ -201,55 +202,16 @@ class MetaSampler(BaseSampler):
         return model
 
 
+def _fresh_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1)[0]) >> 1
+
+
 def _single_objective(study: Study) -> None:
     if len(study.directions) > 1:
         raise ValueError(
             f"expected a single-objective study, got {len(study.directions)} directions: "
             "use optuna.samplers.NSGAIISampler or TPESampler for several objectives"
         )
-
-
-def _holds(plan: Plan, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> bool:
-    """Whether the trial has followed the plan so far and the plan can answer for ``name``."""
-    if any(k in plan.params and plan.params[k] != v for k, v in trial.params.items()):
-        return False
-    if name not in plan.params:
-        return False
-    value = plan.params[name]
-    if isinstance(distribution, CategoricalDistribution):
-        return any(choice_key(c) == choice_key(value) for c in distribution.choices)  # type: ignore[arg-type]
-    fitted = _fitting(value, distribution)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    low, high, moved = (
-        np.log([distribution.low, distribution.high, max(float(value), 1e-300)])
-        if distribution.log else (distribution.low, distribution.high, float(value))
-    )  # fmt: skip
-    target = np.log(fitted) if distribution.log else fitted
-    return bool(abs(target - moved) <= _NUDGE * (high - low) + 1e-12)
-
-
-def _fitting(value: Any, distribution: BaseDistribution) -> Any:
-    """A legal value of ``distribution`` nearest to a planned one."""
-    if isinstance(distribution, CategoricalDistribution):
-        same = [c for c in distribution.choices if choice_key(c) == choice_key(value)]
-        return same[0] if same else distribution.choices[0]
-    low, high, step = distribution.low, distribution.high, getattr(distribution, "step", None)
-    if distribution.single():
-        return low
-    value = min(max(value, low), high)
-    if step is not None and not distribution.log:
-        value = min(low + round((value - low) / step) * step, high)
-    return round(value) if isinstance(low, int) else float(value)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _numbers(value: object) -> dict[str, float]:
-    pairs = {str(k): v for k, v in _mapping(value).items() if isinstance(v, int | float)}
-    return {k: float(v) for k, v in pairs.items() if np.isfinite(v)}
 
 
 @contextmanager
