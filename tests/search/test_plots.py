@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import optuna
+
 from foretune.config.schema.search import SearchConfig
 from foretune.search import plot_search
+from foretune.search.meta_observe import WHY_KEY
 from foretune.search.why import why
 from foretune.space import Choice, Space
 from foretune.testing.samplers import CONDITIONAL, Run
@@ -52,3 +55,18 @@ def test_why(tmp_path):
     assert why(default, space=CONDITIONAL, search="TPE") == "default configuration"
     default.user_attrs["retried_from"] = 7
     assert why(default, space=CONDITIONAL, search="TPE") == "trial 7 again"
+
+
+def test_why_tells_metasamplers_reason():
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
+    trial.suggest_float("lr", 0.1, 0.2)
+    frozen = trial.study.trials[0]
+    said = {}
+    for reasons in ({"expert": "portfolio"}, {"expert": "history", "score": 0.87654}, {}):
+        frozen.system_attrs = {WHY_KEY: reasons}
+        said[reasons.get("expert")] = why(frozen, space=CONDITIONAL, search="MetaSampler")
+    assert said == {
+        "portfolio": "best of past tasks",
+        "history": "history expects 0.8765",
+        None: "MetaSampler",
+    }

@@ -111,6 +111,14 @@ def test_a_point_that_ends_every_process_is_given_up(storage):
     assert progress(study).n_done == 1
 
 
+def test_the_hours_that_a_trial_lay_dead_are_not_the_budgets(storage):
+    """It signed for ten seconds; then nobody came for an hour."""
+    trial = leave_running(reopen(storage))
+    until = trial.datetime_start.timestamp() + 10 + LASTS_S
+    trial.set_user_attr(LEASE, of(2**22 + 1, until=until))
+    assert progress(reopen(storage)).seconds == pytest.approx(10, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("lease", "lives"),
     [

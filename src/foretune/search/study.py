@@ -18,12 +18,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import FAILURE, SECONDS, STATUS
-from foretune.search.lease import LEASE, holder_lives, last_sign_of_life
+from foretune.search.lease import holder_lives, last_sign_of_life
 from foretune.space import Space
 
 logger = logging.getLogger(__name__)
 
 RETRIED_FROM = "retried_from"  # trial attribute: the number of the trial that this one repeats
+ABANDONED = "its process ended without a word"
 MAX_RETRIES = 2  # a configuration that ended its process this often is recorded as failed (taste)
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -155,8 +156,12 @@ def _cut_short(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get(STATUS) == Status.INTERRUPTED)
 
 
+def _abandoned(trial: FrozenTrial) -> bool:
+    return str(trial.user_attrs.get(FAILURE, "")).startswith(ABANDONED)
+
+
 def _seconds(trial: FrozenTrial) -> float:
-    if LEASE in trial.user_attrs and _cut_short(trial):
+    if _abandoned(trial):
         return float(trial.user_attrs.get(SECONDS, 0.0))  # not the hours that it lay dead
     if trial.datetime_start is None or trial.datetime_complete is None:
         return 0.0
@@ -173,8 +178,7 @@ def _end_orphans(study: Study, storage: BaseStorage) -> None:
         status = Status.INTERRUPTED if retries < MAX_RETRIES else Status.FAILED
         attributes = {
             STATUS: str(status),
-            FAILURE: "its process ended without a word"
-            + (f", {retries + 1} times in a row" if retries else ""),
+            FAILURE: ABANDONED + (f", {retries + 1} times in a row" if retries else ""),
             SECONDS: last_sign_of_life(trial),
         }
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
@@ -188,10 +192,11 @@ def _end_orphans(study: Study, storage: BaseStorage) -> None:
 
 
 def _retries(study: Study, trial: FrozenTrial) -> int:
-    """How many trials in a row before ``trial`` repeat one another."""
+    """How many processes the configuration of ``trial`` has ended before; Ctrl-C does not count."""
     trials, n = study.get_trials(deepcopy=False), 0
     while (before := trial.user_attrs.get(RETRIED_FROM)) is not None:
-        trial, n = trials[before], n + 1
+        trial = trials[before]
+        n += _abandoned(trial)
     return n
 
 

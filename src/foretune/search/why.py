@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optuna.trial import FrozenTrial
 
+from foretune.search.meta_observe import WHY_KEY
 from foretune.search.study import RETRIED_FROM
 from foretune.space import Space, point_key
+
+EXPERTS = {
+    "default": "default configuration",
+    "portfolio": "best of past tasks",
+    "start": "start without a history",
+    "history": "history expects",
+    "target": "this study expects",
+    "repeat": "all points tried: a repeat",
+}
 
 
 def why(trial: FrozenTrial, *, space: Space, search: str) -> str:
@@ -22,4 +34,12 @@ def why(trial: FrozenTrial, *, space: Space, search: str) -> str:
         return "queued by hand"
     if point_key(trial.params) in map(point_key, space.defaults):
         return "default configuration"
-    return search
+    reasons = trial.system_attrs.get(WHY_KEY)
+    return _of_meta_sampler(reasons, search) if isinstance(reasons, Mapping) else search
+
+
+def _of_meta_sampler(reasons: Mapping[str, object], search: str) -> str:
+    """What MetaSampler noted; `foretune.explain` tells all of it."""
+    said = EXPERTS.get(str(reasons.get("expert")), search)
+    score = reasons.get("score")
+    return f"{said} {score:.4g}" if said.endswith("expects") and isinstance(score, float) else said
