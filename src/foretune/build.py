@@ -75,7 +75,7 @@ def build_setup(config: RootConfig, conf: Path) -> Setup:
     data_config, caps = _capped(config)
     data = load_task(config.task, data_config)
     kind = data.info.kind
-    cards, left_out = choose_cards(config.model, conf, kind)
+    cards, left_out = choose_cards(config.model, conf, kind, on_cpu=_device(config) == "cpu")
     spaces = [
         ModelSpace(card.name, card.space_for(kind.value), card.default_for(kind.value))
         for card in cards.values()
@@ -126,7 +126,7 @@ def build_study(
         method=method,
         task=info,
         models=list(setup.cards),
-        budget=config.search.budget(),
+        budget=config.search.budget(on_cpu=_device(config) == "cpu"),
         config=resolved,
         notes=setup.notes,
         folder=Path(config.outputs) / "studies" / name,

@@ -16,6 +16,7 @@ from foretune.build import (
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import SearchSummary
+from foretune.history import mask_url
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,10 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
+    shown = _without_credentials(resolved)
     match config.job:
         case "search":
-            return run_search_job(config, resolved)
+            return run_search_job(config, shown)
         case "history":
             return _history(config)
         case "ui":
@@ -73,9 +75,22 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
                 test = objective.test(summary.model_dir)
             plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
             ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
-            for observer in (console, tracker):
+            for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)
     return not summary.interrupted
+
+
+def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
+    """The configuration as it may be recorded: no user and password in any URL."""
+
+    def masked(value: object) -> object:
+        if isinstance(value, str):
+            return mask_url(value)
+        if isinstance(value, Mapping):
+            return {key: masked(member) for key, member in value.items()}
+        return [masked(member) for member in value] if isinstance(value, list) else value
+
+    return {key: masked(value) for key, value in config.items()}
 
 
 def _history(config: RootConfig) -> bool:

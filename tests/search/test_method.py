@@ -7,7 +7,13 @@ import pytest
 from optuna.trial import TrialState
 
 from foretune.config.schema.executor import ExecutorConfig
-from foretune.config.schema.search import BayesConfig, GridConfig, SearchConfig
+from foretune.config.schema.search import (
+    DEFAULT_CPU_S,
+    DEFAULT_TRIALS,
+    BayesConfig,
+    GridConfig,
+    SearchConfig,
+)
 from foretune.core import Budget, ConfigError
 from foretune.search import build_method, build_pruner
 from foretune.space import Choice, Float, Space, point_key
@@ -95,7 +101,6 @@ def test_unknown_names_are_refused_with_the_nearest():
     [
         ({"n_trials": 0}, "search.n_trials: expected at least 1, got 0"),
         ({"n_trials": -3}, "search.n_trials: expected at least 1, got -3"),
-        ({"n_trials": None}, "search: expected n_trials and/or budget_s, got neither"),
         ({"budget_s": 0}, "search.budget_s: expected a duration above 0 seconds, got 0"),
         ({"budget_s": "2 fortnights"}, "search.budget_s: expected a duration such as 90"),
         ({"budget_s": [1]}, "search.budget_s: "),
@@ -126,4 +131,10 @@ def test_the_defaults_are_in_order():
     assert SearchConfig().problems() == []
     assert ExecutorConfig().problems() == []
     assert "did you mean 'inline'" in ExecutorConfig("inlin").problems()[0]
-    assert SearchConfig(n_trials=None, budget_s="2h").budget() == Budget(None, 7200.0)
+    assert SearchConfig(budget_s="2h").budget(on_cpu=True) == Budget(None, 7200.0)
+    assert SearchConfig(n_trials=3).budget(on_cpu=True) == Budget(3, None)
+
+
+def test_without_a_budget_a_machine_without_a_gpu_gets_a_short_one():
+    assert SearchConfig().budget(on_cpu=True) == Budget(DEFAULT_TRIALS, DEFAULT_CPU_S)
+    assert SearchConfig().budget(on_cpu=False) == Budget(DEFAULT_TRIALS, None)

@@ -27,7 +27,7 @@ def parse_duration(text: str | float) -> float:
                 raise ValueError(f"expected a duration such as 90, '2h' or '7d', got {text!r}")
             seconds += float(part[1]) * UNIT_S[part[2]]
             rest = rest[part.end() :]
-    elif isinstance(text, str) or isinstance(text, bool):
+    elif isinstance(text, str | bool):
         raise ValueError(f"expected a duration such as 90, '2h' or '7d', got {text!r}")
     else:
         seconds = float(text)
@@ -52,7 +52,7 @@ def format_duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """The limit of one search: at most ``n_trials`` trials and ``budget_s`` seconds; None: no limit.
+    """At most ``n_trials`` trials and ``budget_s`` seconds; None: no limit.
 
     Raises:
         ValueError: Neither is given, or one is not above zero.

@@ -14,7 +14,7 @@ from foretune.history.source import Source, find, label
 from foretune.history.tables import StudyHead, UnreadableError
 from foretune.history.wording import named
 
-History = Source | Iterable[Source] | None
+History = Source | HistoryRecords | Iterable[Source | HistoryRecords] | None
 _log = logging.getLogger(__name__)
 
 
@@ -28,7 +28,8 @@ def read_history(
 
     Args:
         history: A storage URL, an Optuna storage object, the path of an SQLite file, of an
-            exported parquet file or of an Optuna journal, or several of those; None: nothing.
+            exported parquet file or of an Optuna journal, records read before, or several of
+            those; None: nothing.
         exclude_fingerprint: Leave out studies whose user attribute ``fingerprint`` equals this:
             they are of the same data.
         exclude_studies: Names of studies to leave out.
@@ -54,17 +55,25 @@ def read_history(
     return HistoryRecords(tuple(studies.values()), tuple(notes))
 
 
-def _sources(history: History) -> list[Source]:
+def _sources(history: History) -> list[Source | HistoryRecords]:
     if history is None:
         return []
-    if isinstance(history, str | Path | BaseStorage):
+    if isinstance(history, str | Path | BaseStorage | HistoryRecords):
         return [history]
     return list(history)
 
 
 def _read_one(
-    source: Source, fingerprint: str | None, names: frozenset[str]
+    source: Source | HistoryRecords, fingerprint: str | None, names: frozenset[str]
 ) -> tuple[list[StudyRecord], list[str]]:
+    if isinstance(source, HistoryRecords):
+        kept = [
+            study
+            for study in source.studies
+            if study.name not in names
+            and (fingerprint is None or study.user_attrs.get("fingerprint") != fingerprint)
+        ]
+        return kept, list(source.notes)
     same_data: list[str] = []
     seen: list[str] = []
 

@@ -110,14 +110,15 @@ def _grid(config: SearchConfig, space: Space) -> Method:
             f"search=grid with search.grid.points=null: {error}; set search.grid.points, or list "
             "its values (+space.params.NAME.choices=[a,b,c])"
         ) from error
-    shuffled = config.n_trials is None or config.n_trials < grid.size
+    n_trials = config.budget(on_cpu=False).n_trials
+    shuffled = n_trials is None or n_trials < grid.size
     sampler = PointSampler(
         grid_points(grid, seed=config.seed, shuffled=shuffled), space=space, seed=config.seed
     )
     order = "in shuffled order" if shuffled else "in order"
     notes = (
         (f"the grid holds {grid.size:,} points, more than the budget: visited {order}",)
-        if shuffled and config.n_trials is not None
+        if n_trials is not None and n_trials < grid.size
         else ()
     )
     return Method(sampler, f"grid of {grid.size:,} points, {order}", grid.size, notes)

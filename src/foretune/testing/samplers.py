@@ -131,7 +131,7 @@ class Run:
             method=method,
             task=self.task,
             models=("small", "large"),
-            budget=self.config.budget(),
+            budget=self.config.budget(on_cpu=False),
             config={},
             notes=(),
             folder=self.folder,

@@ -9,6 +9,8 @@ from foretune.core import Budget, parse_duration, unknown_name
 
 METHODS = ("meta", "grid", "random", "bayes")
 ALGORITHMS = ("tpe", "gp")
+DEFAULT_TRIALS = 10  # where the user names no budget
+DEFAULT_CPU_S = 180.0  # and no GPU is there: a first look, not a study
 PRUNERS = ("none", "median", "hyperband", "percentile", "successive_halving")
 
 
@@ -66,13 +68,14 @@ class SearchConfig:
         method: ``meta``, ``grid``, ``random`` or ``bayes``.
         n_trials: Trials that the study shall hold in the end, failed ones included; null: no limit.
         budget_s: Seconds that the study may spend over all its runs, also "90m", "2h", "7d"; null:
-            no limit. Whichever ends first ends the search.
+            no limit. Whichever ends first ends the search. With neither: ``DEFAULT_TRIALS``, and
+            on a CPU ``DEFAULT_CPU_S``.
         seed: Seeds everything random in the search.
         pruner: ``none``, ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
     """
 
     method: str = "meta"
-    n_trials: int | None = 10
+    n_trials: int | None = None
     budget_s: Any = None
     seed: int = 0
     pruner: str = "none"
@@ -80,8 +83,14 @@ class SearchConfig:
     bayes: BayesConfig = field(default_factory=BayesConfig)
     meta: MetaConfig = field(default_factory=MetaConfig)
 
-    def budget(self) -> Budget:
-        """The limits as a value; call it where `problems` found none."""
+    def budget(self, *, on_cpu: bool) -> Budget:
+        """The limits as a value; call it where `problems` found none.
+
+        >>> SearchConfig().budget(on_cpu=True)
+        Budget(n_trials=10, budget_s=180.0)
+        """
+        if self.n_trials is None and self.budget_s is None:
+            return Budget(DEFAULT_TRIALS, DEFAULT_CPU_S if on_cpu else None)
         seconds = None if self.budget_s is None else parse_duration(self.budget_s)
         return Budget(self.n_trials, seconds)
 
@@ -96,8 +105,6 @@ class SearchConfig:
             )
             if name not in known
         ]
-        if self.n_trials is None and self.budget_s is None:
-            found.append("search: expected n_trials and/or budget_s, got neither")
         if self.n_trials is not None and self.n_trials < 1:
             found.append(f"search.n_trials: expected at least 1, got {self.n_trials}")
         if self.budget_s is not None:
