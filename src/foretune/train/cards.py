@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from foretune.config.schema.model import ModelCard, ModelsConfig, Source
+from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, ModelError, TaskKind, unknown_name
+from foretune.train.device import choose_device
 from foretune.train.models.checkpoint import available
 
 
@@ -47,12 +49,19 @@ def load_cards(conf_dir: Path, names: Sequence[str] | None = None) -> dict[str, 
 
 
 def choose_cards(
-    config: ModelsConfig, conf_dir: Path, kind: TaskKind
+    config: ModelsConfig, conf_dir: Path, kind: TaskKind, *, on_cpu: bool | None = None
 ) -> tuple[dict[str, ModelCard], list[str]]:
     """The models of a search, and a line on each that was left out.
 
-    With ``members: auto`` a member is left out that does not read the task's modality or whose
-    checkpoint cannot be had. One that was asked for by name must fit.
+    With ``members: auto`` a member is left out that does not read the task's modality, that is too
+    slow for a machine without a GPU, or whose checkpoint cannot be had. One that was asked for by
+    name must fit.
+
+    Args:
+        config: The model section.
+        conf_dir: Holds the cards, under ``model/``.
+        kind: The kind of the task.
+        on_cpu: Whether trials run without a GPU; None: look.
 
     Raises:
         ConfigError: A name is unknown, a card is wrong, or a model cannot read the task.
@@ -61,10 +70,13 @@ def choose_cards(
     notes: list[str] = []
     if config.members == "auto":
         chosen: dict[str, ModelCard] = {}
+        slow = choose_device(Device.auto) == "cpu" if on_cpu is None else on_cpu
         for name, card in load_cards(conf_dir).items():
             if card.modality.value != kind.modality:
                 continue
-            if available(card):
+            if slow and not card.on_cpu:
+                notes.append(f"model {name} left out: too slow without a GPU (model={name} has it)")
+            elif available(card):
                 chosen[name] = card
             else:
                 notes.append(f"model {name} left out: {_unavailable(card)}")
@@ -118,11 +130,6 @@ def card_as_dict(card: ModelCard) -> dict[str, Any]:
         name: value.value if isinstance(value, Enum) else value
         for name, value in dataclasses.asdict(_plain_card(card)).items()
     }
-
-
-def corpus_of(texts: Iterable[Iterable[str]]) -> list[str]:
-    """The texts that a tokenizer from scratch learns from, from a task's text columns."""
-    return [text for column in texts for text in column]
 
 
 def _plain_card(card: ModelCard) -> ModelCard:

@@ -25,6 +25,7 @@ def build_accelerator(config: TrainerConfig) -> Accelerator:
     from accelerate.state import AcceleratorState
 
     device = choose_device(config.device)
+    # accelerate keeps one state a process and refuses a second precision: start afresh.
     AcceleratorState._reset_state(reset_partial_state=True)
     precision = choose_precision(config.precision, device)
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)

@@ -84,6 +84,7 @@ class ModelCard:
         input_size: Side in pixels of the images it is given.
         mean: Channel means that its images are normalised with.
         std: Channel deviations that its images are normalised with.
+        on_cpu: Whether ``auto`` takes it on a machine without a GPU; by name it is always had.
         test_only: A tiny member for tests: never in ``auto`` unless asked for by name.
         space: Ranges that hold under this model, by parameter; null removes the parameter.
         default: Its known-good configuration.
@@ -111,6 +112,7 @@ class ModelCard:
     input_size: int = 224
     mean: list[float] = field(default_factory=lambda: [0.485, 0.456, 0.406])
     std: list[float] = field(default_factory=lambda: [0.229, 0.224, 0.225])
+    on_cpu: bool = True
     test_only: bool = False
     space: dict[str, Any] = field(default_factory=dict)
     default: dict[str, Any] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class ModelsConfig(ModelCard):
     """The ``model`` section: one card, or ``members`` that name several.
 
     Attributes:
-        members: ``auto`` (every member that fits the task and can be had), a list of names, or
+        members: ``auto`` (every member that fits the task and machine and can be had), names, or
             None: the card in this section alone.
     """
 

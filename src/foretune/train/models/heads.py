@@ -22,11 +22,11 @@ def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
 
 
 class SequenceHead(nn.Module):
-    """Classes or a number for a text or a pair of texts: pool, normalise, drop out, one linear layer.
+    """Classes or a number for a text or a pair: pool, normalise, drop out, one linear layer.
 
-    A pair that is read text by text becomes [|u - v|, u * v, cos(u, v)] of its vectors u and v (after
-    Reimers and Gurevych, 2019, who concatenate [u, v, |u - v|]). The head starts from the cosine
-    alone, which is what a sentence encoder was trained for; the other features start at 0.
+    A pair that is read text by text becomes [|u - v|, u * v, cos(u, v)] of its vectors u and v
+    (after Reimers and Gurevych, 2019, who concatenate [u, v, |u - v|]). The head starts from the
+    cosine alone, which is what a sentence encoder was trained for; all other weights start at 0.
     """
 
     def __init__(

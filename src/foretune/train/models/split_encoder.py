@@ -8,7 +8,7 @@ stem's output where its embeddings were.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +24,17 @@ _SHARED = "encoder.albert_layer_groups."
 
 
 class _PassThrough(nn.Module):
-    """Stands where the embeddings were: its input is their output already."""
+    """Stands where the embeddings were: gives back the hidden states it is given."""
 
-    def forward(self, *_: Tensor | None, inputs_embeds: Tensor | None = None, **__: Any) -> Tensor:
-        found = inputs_embeds
-        for value in _:
-            if value is not None and value.dim() == 3:
-                found = value
-        assert found is not None
-        return found
+    def forward(
+        self, *given: Tensor | None, inputs_embeds: Tensor | None = None, **_: object
+    ) -> Tensor:
+        # BERT names its arguments, DistilBERT does not; ids and positions are whole numbers.
+        return next(
+            value
+            for value in (inputs_embeds, *given)
+            if value is not None and value.is_floating_point()
+        )
 
 
 class SplitEncoder(nn.Module):
