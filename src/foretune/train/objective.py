@@ -152,10 +152,10 @@ class TrainObjective:
         """Train to the end or to a stop, keeping the record in ``progress``."""
         card = self.cards[params.model]
         bench = self._workshop.bench(card)
+        self._freeze_imports()
         torch.manual_seed(derive_seed(spec.seed, "weights"))
         network = bench.build(params).to(self._accelerator.device)
         training, validation = bench.feed(network, "train"), bench.feed(network, "validation")
-        self._freeze_imports()
         torch.manual_seed(derive_seed(spec.seed, "training"))
         references = bench.references("validation")
         last = meter.seconds
@@ -220,7 +220,10 @@ class TrainObjective:
         )
 
     def _freeze_imports(self) -> None:
-        """Take all that is imported out of the collector's sight, once: 0.2 s less a trial."""
+        """Take all that is imported out of the collector's sight, once: 0.2 s less a trial.
+
+        Before the first network is built, which would otherwise never be collected.
+        """
         if not self._frozen_imports:
             gc.collect()
             gc.freeze()

@@ -20,20 +20,6 @@ from foretune.train.models.text_base import load_text_base
 from foretune.train.params import TrialParams
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory, conf):
-    """A small transformers checkpoint on disk, as save_pretrained leaves it."""
-    from transformers import AutoModel
-
-    folder = tmp_path_factory.mktemp("checkpoint")
-    base = load_text_base(load_cards(conf, ["bert_tiny"])["bert_tiny"], ["a lovely awful film"])
-    model = AutoModel.from_config(base.config)
-    model.load_state_dict(base.state)
-    model.save_pretrained(folder)
-    base.tokenizer.save_pretrained(folder)
-    return folder
-
-
 def _card(**changes: object) -> ModelCard:
     base = ModelCard(
         name="mine", source=Source.path, family="bert", depth=2, hidden=32, parameters_m=0.1
@@ -144,7 +130,7 @@ def test_the_packaged_image_weights_know_a_photograph(lite0, photo, wanted):
 def test_the_packaged_image_features_separate_classes_far_above_a_random_start(
     lite0, conf, shared_dir
 ):
-    """CIFAR-10, 240 images: nearest class mean of the features, fitted on one half, tested on the other.
+    """CIFAR-10: nearest class mean of the features of 120 images, tested on 120 others.
 
     Not on scikit-learn's digits: 8 x 8 digits are linearly separable as pixels, and an untrained
     network keeps pixels' geometry (logistic regression: .88 against the ImageNet features' .78).
