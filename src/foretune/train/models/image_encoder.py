@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
-from timm.models import group_modules
 from torch import Tensor, nn
 
 from foretune.config.schema.model import ModelCard, Source
@@ -36,6 +34,8 @@ class ImageEncoder(nn.Module):
         frozen: float,
     ) -> None:
         super().__init__()
+        import timm
+
         name = str(card.architecture["name"])
         if not timm.is_model(name):
             raise ModelError(f"model {card.name}: timm knows no architecture {name!r}")
@@ -43,8 +43,9 @@ class ImageEncoder(nn.Module):
         model: Any = self.model  # timm models have no type of their own
         if state is not None:
             _load(self.model, state, card)
-        if layers is not None and layers < card.depth:
-            last = len(model.feature_info) - 1 - (card.depth - layers)
+        self.kept = card.depth if layers is None else min(layers, card.depth)
+        if self.kept < card.depth:
+            last = len(model.feature_info) - 1 - (card.depth - self.kept)
             model.prune_intermediate_layers([last], prune_norm=True)
             model.reset_classifier(0, "avg")
         self.width = int(model.num_features)
@@ -76,6 +77,7 @@ def load_image_base(card: ModelCard) -> dict[str, Tensor]:
     Raises:
         ModelError: The checkpoint cannot be had.
     """
+    import timm
     import torch
 
     if card.source is not Source.scratch:
@@ -94,6 +96,8 @@ def as_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     if "_conv_stem.weight" not in state:
         return state
+    import timm
+
     ours = timm.create_model("tf_efficientnet_lite0", num_classes=1000).state_dict()
     return dict(zip(ours, state.values(), strict=True))
 
@@ -123,6 +127,8 @@ def _lowest_groups(model: Any, frozen: float) -> list[nn.Module]:
         return []
     if frozen == 1:
         return [model]
+    from timm.models import group_modules
+
     groups = group_modules(model, model.group_matcher(coarse=True))
     numbers = sorted(number for number in groups if number != float("inf"))
     kept = max(1, round(frozen * len(numbers)))

@@ -104,7 +104,7 @@ class ImageNetwork(nn.Module):
         """The features of an encoder that does not learn, from images as they are."""
         if any(parameter.requires_grad for parameter in self.encoder.parameters()):
             return None
-        return Frozen(self.encoder.width, False, self.encoder.width)
+        return Frozen(self.encoder.kept, False, self.encoder.width)
 
     def run_frozen(self, batch: Batch) -> Tensor:
         """Features (b, width), with a gradient where the encoder learns."""
