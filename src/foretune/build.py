@@ -207,8 +207,7 @@ def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:
     }
     if not caps:
         return config.data, []
-    said = ", ".join(f"{rows} {name.removesuffix('_rows')}" for name, rows in caps.items())
-    note = f"no GPU: at most {said} rows are used (data.train_rows=..., or trainer.cpu_train_rows)"
+    note = "no GPU: few rows (trainer.cpu_train_rows, ...; data.train_rows=N for more)"
     return dataclasses.replace(config.data, **caps), [note]
 
 

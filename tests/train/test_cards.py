@@ -114,7 +114,7 @@ def test_auto_takes_what_fits_and_can_be_had(conf, monkeypatch):
     auto = ModelsConfig(members="auto")
     text, notes = choose_cards(auto, conf, TaskKind.TEXT_REGRESSION, on_cpu=False)
     assert set(text) == {"minilm", "bilstm_crf"}
-    assert any(note.startswith("model bert left out: the hub is out of reach") for note in notes)
+    assert any("bert" in note and "the hub is out of reach" in note for note in notes)
     images, _ = choose_cards(auto, conf, TaskKind.IMAGE_CLASSIFICATION)
     assert set(images) == {"efficientnet_lite0"}
 
@@ -126,7 +126,7 @@ def test_auto_leaves_slow_models_out_without_a_gpu(conf, monkeypatch):
     every, _ = choose_cards(auto, conf, TaskKind.TEXT_CLASSIFICATION, on_cpu=False)
     assert set(fast) == {"minilm", "bilstm_crf"}
     assert {"bert", "bert_large", "roberta"} <= set(every) - set(fast)
-    assert any("bert_large left out: too slow" in note for note in notes)
+    assert any("bert_large" in note and "too slow" in note for note in notes)
 
 
 def test_a_model_of_the_other_modality_is_an_error(conf):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -51,6 +52,17 @@ class Plan:
     why: Mapping[str, object] = field(default_factory=dict)
 
 
+def same(a: object, b: object) -> bool:
+    """Whether two values are one, but for the rounding of a scale and back.
+
+    >>> same(1e-3, 0.0010000000000000002), same("adam", "sgd"), same(None, 0.5)
+    (True, False, False)
+    """
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=1e-9)
+    return a == b
+
+
 class Desk:
     """One trial's view of everything, in the believed space's raw units."""
 
@@ -72,9 +84,18 @@ class Desk:
         """Complete rows made legal for this trial, (n, p)."""
         return self.space.legal(raw, self.ask.fixed, set(self.ask.asked))
 
-    def plan(self, row: np.ndarray, why: dict[str, object]) -> Plan:
-        """A row (1, p) as a plan."""
-        return Plan(self.space.codec.to_params(row[0]), why)
+    def plan(
+        self, row: np.ndarray, why: dict[str, object], exact: Mapping[str, object] | None = None
+    ) -> Plan:
+        """A row (1, p) as a plan.
+
+        Args:
+            row: The configuration in raw units.
+            why: The reasons.
+            exact: Values to plan as they were given, also where the space is believed to be
+                narrower than what the trial may yet ask for.
+        """
+        return Plan({**self.space.codec.to_params(row[0]), **(exact or {})}, why)
 
     def tried(self, configuration: Mapping[str, object]) -> bool:
         """Whether a trial had all of a configuration's values that it had names for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from torch import Tensor
 
@@ -10,8 +12,9 @@ from foretune.meta.guard import Verdict, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_acquire import Vote, row_key
-from foretune.search.meta_desk import Ask, Desk, Plan
+from foretune.search.meta_desk import Ask, Desk, Plan, same
 from foretune.search.meta_space import believe
+from foretune.search.meta_values import fitting
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
 _REFIT_EVERY = 25  # above this many trials the target process is refitted every second, third, ...
@@ -34,7 +37,8 @@ class Planner:
         desk = Desk(ask, space, self._model, rng)
         default = self._next_default(ask, desk)
         if default is not None:
-            return desk.plan(default, {"expert": "default"})
+            row, given = default
+            return desk.plan(row, {"expert": "default"}, exact=given)
         if not desk.n_observed or (self._model and not self._settings.ablation.model):
             first = desk.next_of_portfolio()
             if first is not None:
@@ -45,13 +49,18 @@ class Planner:
             return desk.plan(desk.new_or_random(row), {"expert": "start"})
         return self._by_experts(desk)
 
-    def _next_default(self, ask: Ask, desk: Desk) -> np.ndarray | None:
+    def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
+        """The first default that was not tried: its row (1, p) and its own values."""
         for default in ask.defaults:
-            if any(k in default and default[k] != v for k, v in ask.fixed.items()):
+            if any(
+                k in default and not same(fitting(default[k], ask.asked[k]), v)
+                for k, v in ask.fixed.items()
+                if k in ask.asked
+            ):
                 continue
             row = desk.legal(desk.space.complete(desk.space.codec.to_raw([default]), desk.rng))
             if row_key(row[0]) not in desk.seen and not desk.tried(default):
-                return row
+                return row, default
         return None
 
     def _by_experts(self, desk: Desk) -> Plan:

