@@ -98,3 +98,18 @@ class Context:
                 if str(choice) in known:
                     out[raw[:, j] == i, k:] = self.model.row(known[str(choice)])
         return out
+
+    def similarity(
+        self, task: Mapping[str, float], past: Sequence[Mapping[str, float]]
+    ) -> np.ndarray | None:
+        """How like each past task the described one is, (t,), sum 1; None where nothing is known.
+
+        A Gaussian of the distance between standardised descriptors, as wide as the median one: no
+        past task is left out for good.
+        """
+        if not self.task.names or not any(name in task for name in self.task.names):
+            return None
+        rows = np.stack([self.task.row(p) for p in past])
+        squared = ((rows - self.task.row(task)) ** 2).sum(1)
+        weight = np.exp(-0.5 * squared / max(float(np.median(squared)), 1e-9))
+        return weight / weight.sum()

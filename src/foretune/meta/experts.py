@@ -14,7 +14,7 @@ from foretune.meta.gp import cholesky, condition, leave_one_out, log_ei
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.normalise import Scale
 from foretune.meta.placing import SpreadPrior, place, place_by_quantiles
-from foretune.meta.target import TargetGP, fit_target
+from foretune.meta.target import TargetGP, alternatives, fit_target, refresh_target
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Expert(Protocol):
         ...
 
     def leave_one_out(self) -> np.ndarray:
-        """Each observation predicted from all others, on an inner scale, (members, n)."""
+        """Each observation predicted from all others, on an inner scale, (n,)."""
         ...
 
 
@@ -134,17 +134,19 @@ class HistoryExpert:
         return np.mean([scale.undo(bounds) for scale in self.scales], axis=0)
 
     def leave_one_out(self) -> np.ndarray:
-        """See `Expert`: one row a member."""
-        n, residual = self.n_observed, self.u - self.features.mean
-        mean = [leave_one_out(L[:n, :n], r[:n])[0] for L, r in zip(self.L, residual, strict=True)]
-        return (torch.stack(mean) + self.features.mean[:, :n]).numpy()
+        """See `Expert`: the members' mean."""
+        n = self.n_observed
+        residual = (self.u - self.features.mean)[:, :n]
+        pairs = zip(self.L, residual, strict=True)
+        change = torch.stack([leave_one_out(L[:n, :n], r)[0] for L, r in pairs])
+        return (change + self.features.mean[:, :n]).mean(0).numpy()
 
 
 @dataclass(frozen=True)
 class TargetExpert:
-    """The process that knows the new task's own trials alone."""
+    """The processes that know the new task's own trials alone: the best fit, and other draws."""
 
-    gp: TargetGP
+    gps: tuple[TargetGP, ...]
     scale: Scale
     n_observed: int
 
@@ -156,34 +158,52 @@ class TargetExpert:
         y: np.ndarray,
         running: Inputs,
         groups: np.ndarray,
-        start: Tensor | None,
-        steps: int | None = None,
+        known: Tensor | None,
+        refit: bool,
+        rng: np.random.Generator,
     ) -> TargetExpert:
-        """Fit to the observations ``y`` (n,), then believe the running trials' outcomes."""
+        """Fit to the observations ``y`` (n,), then believe the running trials' outcomes.
+
+        Args:
+            observed: Scored configurations, (n,).
+            y: Their scores, higher is better, (n,).
+            running: Configurations whose outcome is not known yet.
+            groups: Parameter of each of ``own``'s columns.
+            known: Parameters of an earlier fit.
+            refit: Fit anew, starting from ``known`` too; else take them as they are.
+            rng: Draws the other processes.
+        """
         spread = float(y.std())
         scale = Scale(float(y.mean()), spread if spread > 0 else 1.0)
         z = (y - scale.location) / scale.spread
-        gp = fit_target(observed.own, z, groups, start=start, steps=steps)
+        if refit or known is None:
+            best = fit_target(observed.own, z, groups, start=known)
+        else:
+            best = refresh_target(observed.own, z, groups, known)
+        gps = [best, *alternatives(best, observed.own, groups, rng)]
         if len(running.own):
-            believed, _ = gp.predict(running.own)
-            gp = gp.extended(running.own, believed)
-        return cls(gp, scale, len(y))
+            gps = [gp.extended(running.own, gp.predict(running.own)[0]) for gp in gps]
+        return cls(tuple(gps), scale, len(y))
 
     def log_ei(self, inputs: Inputs) -> Tensor:
-        """See `Expert`."""
-        mean, variance = self.gp.predict(inputs.own)
-        return log_ei(mean, variance.sqrt(), self.gp.z.max()) + math.log(self.scale.spread)
+        """See `Expert`: the processes' mean."""
+        each = []
+        for gp in self.gps:
+            mean, variance = gp.predict(inputs.own)
+            each.append(log_ei(mean, variance.sqrt(), gp.z.max()))
+        return torch.logsumexp(torch.stack(each), 0) + math.log(self.scale.spread / len(each))
 
     def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
-        """See `Expert`."""
-        mean, variance = (t.numpy() for t in self.gp.predict(inputs.own))
-        bounds = mean + quantiles[:, None] * np.sqrt(variance + self.gp.noise)
-        return self.scale.location + self.scale.spread * bounds
+        """See `Expert`: by the best fit."""
+        gp = self.gps[0]
+        mean, variance = gp.predict(inputs.own)
+        sd = (variance + gp.noise).sqrt().numpy()
+        return self.scale.location + self.scale.spread * (mean.numpy() + quantiles[:, None] * sd)
 
     def leave_one_out(self) -> np.ndarray:
-        """See `Expert`."""
-        n = self.n_observed
-        return leave_one_out(self.gp.L[:n, :n], self.gp.z[:n])[0].numpy()[None]
+        """See `Expert`: by the best fit."""
+        gp, n = self.gps[0], self.n_observed
+        return leave_one_out(gp.L[:n, :n], gp.z[:n])[0].numpy()
 
 
 def _features(network: DeepKernel, inputs: Inputs) -> Features:

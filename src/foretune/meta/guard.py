@@ -41,23 +41,21 @@ def judge(
 ) -> Verdict:
     """Vote by leave-one-out ranking, as RGPE does (Feurer et al. 2018, section 4).
 
-    Each side predicts every observation from all the others. A side's error in a bootstrap sample
-    of the observations is the number of pairs that its predictions order wrongly; ties go to the
-    history. A target-only process that is at chance itself cannot overrule the history for long:
-    its wins are a coin's, which is what its weight then is.
+    Each side predicts every observation from all the others. Its error in a bootstrap sample of
+    the observations is the number of pairs that its predictions order wrongly; ties go to the
+    history. Its likelihood would be the sharper judge but is the wrong one: a noise-free process
+    that knows a dozen neighbours is always surer of them than the history can be.
 
     Args:
-        history: Leave-one-out predictions of the history's members, (M, n).
-        target: Those of the target-only process, (1, n).
+        history: Leave-one-out predictions of the history's networks, (n,).
+        target: Those of the target-only processes, (n,).
         y: What was observed, (n,).
         rng: Draws the bootstrap samples.
     """
     n = len(y)
-    wrong_history = np.mean([_discordant(h, y) for h in history], axis=0)
-    wrong_target = np.mean([_discordant(t, y) for t in target], axis=0)
     rows = rng.integers(n, size=(_BOOTSTRAPS, n))
     pick = rows[:, :, None], rows[:, None, :]
-    errors = wrong_history[pick].sum((1, 2)), wrong_target[pick].sum((1, 2))
+    errors = [_discordant(side, y)[pick].sum((1, 2)) for side in (history, target)]
     return Verdict(float(np.mean(errors[0] <= errors[1])), n)
 
 

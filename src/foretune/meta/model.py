@@ -28,6 +28,8 @@ from foretune.meta.training import Batches, train, untrained
 
 _log = logging.getLogger(__name__)
 
+Descriptors = Mapping[str, float]
+
 _MEMBERS = 3
 _PORTFOLIO = 20
 _RULE_ROWS = 5_000
@@ -106,23 +108,46 @@ class MetaModel:
         """Past tasks as functions of the configuration."""
         return Regressors.fit(self.network, self.context, self.tasks.thinned(_REGRESSED))
 
-    @cached_property
-    def portfolio(self) -> np.ndarray:
-        """Configurations to try first, best first, (k, p)."""
+    def portfolio(
+        self,
+        size: int = _PORTFOLIO,
+        *,
+        related: tuple[int, ...] = (),
+        task: Descriptors | None = None,
+        threshold: float = 0.0,
+    ) -> np.ndarray:
+        """Configurations to try first, best first.
+
+        Args:
+            size: How many.
+            related: Past tasks of the new task's space; none: all.
+            task: The new task's descriptors: past tasks like it count more.
+            threshold: Mean regret that a faster configuration may have above the best one's.
+
+        Returns:
+            Raw rows, (k, p).
+        """
+        key = (size, related, threshold, tuple(sorted((task or {}).items())))
+        if key not in self._portfolios:
+            some = self
+            if related and len(related) < len(self.tasks.tasks):
+                chosen = tuple(self.tasks.tasks[k] for k in related)
+                some = replace(self, tasks=replace(self.tasks, tasks=chosen))
+            self._portfolios[key] = some._cover(size, task or {}, threshold)
+        return self._portfolios[key]
+
+    def _cover(self, size: int, task: Descriptors, threshold: float) -> np.ndarray:
         pool = candidates(self.tasks, np.random.default_rng(0))
-        return pool[greedy(self.regressors.predict(pool), _PORTFOLIO)]
-
-    def portfolio_for(self, related: tuple[int, ...]) -> np.ndarray:
-        """The portfolio over some past tasks alone: those of the new task's space, (k, p)."""
-        if len(related) in (0, len(self.tasks.tasks)):
-            return self.portfolio if related else self.portfolio[:0]
-        if related not in self._portfolios:
-            some = replace(self.tasks, tasks=tuple(self.tasks.tasks[k] for k in related))
-            self._portfolios[related] = replace(self, tasks=some).portfolio
-        return self._portfolios[related]
+        past = [t.descriptors for t in self.regressors.tasks.tasks]
+        seconds = None if self.cost is None else self.cost.relative(self.codec.encode(pool))
+        picks = greedy(
+            self.regressors.predict(pool), size, weights=self.context.similarity(task, past),
+            log_seconds=seconds if threshold > 0 else None, threshold=threshold,
+        )  # fmt: skip
+        return pool[picks]
 
     @cached_property
-    def _portfolios(self) -> dict[tuple[int, ...], np.ndarray]:
+    def _portfolios(self) -> dict[tuple[object, ...], np.ndarray]:
         return {}
 
     def inputs(
@@ -130,8 +155,8 @@ class MetaModel:
         raw: np.ndarray,
         own: Codec,
         *,
-        task: Mapping[str, float],
-        models: Mapping[str, Mapping[str, float]],
+        task: Descriptors,
+        models: Mapping[str, Descriptors],
     ) -> Inputs:
         """Configurations (n, p) in a study's codec as every expert sees them.
 

@@ -49,10 +49,10 @@ def place(learned: Tensor, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> Scal
         y: Their scores, higher is better, (n,).
         prior: Of the spread.
     """
-    observed = max(float(np.std(y)), 1e-9 * max(1.0, float(np.abs(y).max())))
-    logs = np.unique(
-        np.concatenate([prior.log_mean + prior.log_sd * _GRID, math.log(observed) + _GRID])
-    )
+    logs = prior.log_mean + prior.log_sd * _GRID
+    observed = float(np.std(y))
+    if observed > 1e-9 * max(1.0, float(np.abs(y).max())):
+        logs = np.unique(np.concatenate([logs, math.log(observed) + _GRID]))
     spread = np.exp(logs)[:, None]
     one = torch.linalg.solve_triangular(L, torch.ones(len(y), 1, dtype=L.dtype), upper=False)[:, 0]
     mean = learned.numpy()
@@ -67,7 +67,8 @@ def place(learned: Tensor, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> Scal
     raw = (y[None] - location) / spread
     residual = compress(raw) - mean
     white = torch.linalg.solve_triangular(L, torch.from_numpy(residual).T, upper=False).numpy()
-    jacobian = len(y) * logs + np.log(np.maximum(-raw, 1.0)).sum(1)
+    # One degree of freedom went into the location: its flat prior contributes a factor spread.
+    jacobian = (len(y) - 1) * logs + np.log(np.maximum(-raw, 1.0)).sum(1)
     density = -0.5 * (white**2).sum(0) - jacobian + prior.log_density(logs)
     k = int(np.argmax(density))
     return Scale(float(location[k, 0]), float(spread[k, 0]))

@@ -71,12 +71,23 @@ def candidates(tasks: Tasks, rng: np.random.Generator) -> np.ndarray:
     return np.unique(np.concatenate([*best, drawn]), axis=0)[: 2 * _MAX_CANDIDATES]
 
 
-def greedy(predicted: np.ndarray, size: int) -> list[int]:
+def greedy(
+    predicted: np.ndarray,
+    size: int,
+    *,
+    weights: np.ndarray | None = None,
+    log_seconds: np.ndarray | None = None,
+    threshold: float = 0.0,
+) -> list[int]:
     """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
 
     Args:
         predicted: Score of each candidate on each task, (t, c).
         size: How many to pick.
+        weights: How much each task counts, (t,), sum 1; None: all the same.
+        log_seconds: Of each candidate, (c,): of picks that are within ``threshold`` of the best
+            in mean regret the fastest is taken; None: the best is.
+        threshold: In units of a task's spread between median and best.
 
     Returns:
         Columns in the order of picking.
@@ -84,11 +95,16 @@ def greedy(predicted: np.ndarray, size: int) -> list[int]:
     best = predicted.max(1, keepdims=True)
     span = np.maximum(best - np.median(predicted, 1, keepdims=True), 1e-9)
     regret = np.clip((best - predicted) / span, 0.0, 1.0)
+    share = np.full(len(predicted), 1.0 / len(predicted)) if weights is None else weights
     current = np.ones(len(predicted))
     picks: list[int] = []
     for _ in range(min(size, predicted.shape[1])):
-        gain = np.minimum(current[:, None], regret).mean(0)
-        gain[picks] = np.inf
-        picks.append(int(gain.argmin()))
-        current = np.minimum(current, regret[:, picks[-1]])
+        left = share @ np.minimum(current[:, None], regret)
+        left[picks] = np.inf
+        pick = int(left.argmin())
+        if log_seconds is not None:
+            near = np.flatnonzero(left <= left[pick] + threshold)
+            pick = int(near[np.argmin(log_seconds[near])])
+        picks.append(pick)
+        current = np.minimum(current, regret[:, pick])
     return picks

@@ -24,7 +24,10 @@ _MIN_NOISE = 1e-5
 _LENGTH_LOG_SD = 1.0
 _SCALE_LOG_SD = 1.0
 _NOISE_LOG_MEAN, _NOISE_LOG_SD = -7.0, 2.0
+_LENGTH_LOG_MEAN = -0.7
 _FIT_STEPS = 30
+_DRAWS, _ALTERNATIVES = 24, 4
+_DRAW_SD = 0.5  # of the prior's width
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class TargetGP:
     z: Tensor
     L: Tensor
     inverse_length: Tensor
-    scale: float
-    noise: float
+    scale: Tensor
+    noise: Tensor
     log_params: Tensor
 
     def predict(self, Q: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -54,9 +57,7 @@ class TargetGP:
         cross = self.scale * matern52(
             squared_distance(self.X, torch.as_tensor(Q) * self.inverse_length)
         )
-        return condition(
-            L=self.L, residual=self.z, cross=cross, prior_variance=torch.tensor(self.scale)
-        )
+        return condition(L=self.L, residual=self.z, cross=cross, prior_variance=self.scale)
 
     def extended(self, Q: np.ndarray, z: Tensor) -> TargetGP:
         """The same process with more observations ``z`` (q,) at ``Q`` (q, d), not fitted anew."""
@@ -66,13 +67,47 @@ class TargetGP:
         return replace(self, X=X, z=torch.cat([self.z, z]), L=L)
 
 
+@dataclass(frozen=True)
+class _Posterior:
+    """Of the kernel's parameters: p log length scales, log kernel scale, log noise."""
+
+    X: Tensor
+    z: Tensor
+    columns: Tensor
+
+    @property
+    def p(self) -> int:
+        return int(self.columns.max()) + 1 if len(self.columns) else 0
+
+    @property
+    def mean(self) -> Tensor:
+        """Of the prior."""
+        length = 0.5 * math.log(max(self.p, 1)) + _LENGTH_LOG_MEAN
+        return torch.tensor([length] * self.p + [0.0, _NOISE_LOG_MEAN], dtype=torch.float64)
+
+    @property
+    def sd(self) -> Tensor:
+        """Of the prior."""
+        widths = [_LENGTH_LOG_SD] * self.p + [_SCALE_LOG_SD, _NOISE_LOG_SD]
+        return torch.tensor(widths, dtype=torch.float64)
+
+    def process(self, v: Tensor) -> TargetGP:
+        """The process with these parameters."""
+        inverse = torch.exp(-v[: self.p])[self.columns]
+        X = self.X * inverse
+        scale, noise = torch.exp(v[self.p]), torch.exp(v[self.p + 1]) + _MIN_NOISE
+        K = scale * matern52(squared_distance(X, X))
+        L = cholesky(K + noise * torch.eye(len(X), dtype=torch.float64))
+        return TargetGP(X, self.z, L, inverse, scale, noise, v)
+
+    def loss(self, v: Tensor) -> Tensor:
+        """Negative log posterior, up to a constant."""
+        prior = 0.5 * ((v - self.mean) / self.sd).square().sum()
+        return prior - log_marginal_likelihood(self.process(v).L, self.z)
+
+
 def fit_target(
-    X: np.ndarray,
-    z: np.ndarray,
-    groups: np.ndarray,
-    *,
-    start: Tensor | None = None,
-    steps: int | None = None,
+    X: np.ndarray, z: np.ndarray, groups: np.ndarray, *, start: Tensor | None = None
 ) -> TargetGP:
     """Fit by maximum a posteriori.
 
@@ -80,35 +115,35 @@ def fit_target(
         X: Encoded configurations in [0, 1], (n, d).
         z: Standardised scores, higher is better, (n,).
         groups: Parameter of each column, (d,) in 0..p-1; columns of one share a length scale.
-        start: ``log_params`` of an earlier fit on the same columns, if any.
-        steps: At most this many optimiser steps; None: enough; 0: ``start`` as it is.
+        start: ``log_params`` of an earlier fit on the same columns, if any: an early optimum may
+            have become a poor one, so the prior's mean is tried as well.
     """
-    p = int(groups.max()) + 1 if len(groups) else 0
-    columns = torch.as_tensor(groups)
-    Xt, zt = torch.as_tensor(X), torch.as_tensor(z)
-    length_mean = 0.5 * math.log(max(p, 1)) - 0.7
-    prior_mean = torch.tensor([length_mean] * p + [0.0, _NOISE_LOG_MEAN], dtype=torch.float64)
-    prior_sd = torch.tensor(
-        [_LENGTH_LOG_SD] * p + [_SCALE_LOG_SD, _NOISE_LOG_SD], dtype=torch.float64
-    )
-    eye = torch.eye(len(z), dtype=torch.float64)
+    posterior = _Posterior(torch.as_tensor(X), torch.as_tensor(z), torch.as_tensor(groups))
+    starts = [posterior.mean] + ([] if start is None else [start])
+    fits = [minimise(posterior.loss, v, max_steps=_FIT_STEPS) for v in starts]
+    return posterior.process(min(fits, key=lambda v: float(posterior.loss(v))))
 
-    def factor(v: Tensor) -> tuple[Tensor, Tensor]:
-        inverse = torch.exp(-v[:p])[columns]
-        scaled = Xt * inverse
-        K = torch.exp(v[p]) * matern52(squared_distance(scaled, scaled))
-        return cholesky(K + (torch.exp(v[p + 1]) + _MIN_NOISE) * eye), inverse
 
-    def loss(v: Tensor) -> Tensor:
-        prior = 0.5 * ((v - prior_mean) / prior_sd).square().sum()
-        return prior - log_marginal_likelihood(factor(v)[0], zt)
+def refresh_target(X: np.ndarray, z: np.ndarray, groups: np.ndarray, v: Tensor) -> TargetGP:
+    """The process of earlier fitted parameters ``v`` on new observations; as in `fit_target`."""
+    posterior = _Posterior(torch.as_tensor(X), torch.as_tensor(z), torch.as_tensor(groups))
+    return posterior.process(v)
 
-    v = prior_mean if start is None else start
-    if steps != 0:
-        v = minimise(loss, v, max_steps=_FIT_STEPS if steps is None else steps)
-    with torch.no_grad():
-        L, inverse = factor(v)
-    return TargetGP(
-        X=Xt * inverse, z=zt, L=L, inverse_length=inverse, scale=float(torch.exp(v[p])),
-        noise=float(torch.exp(v[p + 1])) + _MIN_NOISE, log_params=v,
-    )  # fmt: skip
+
+def alternatives(
+    best: TargetGP, X: np.ndarray, groups: np.ndarray, rng: np.random.Generator
+) -> list[TargetGP]:
+    """Other processes that explain the observations: draws from the parameters' posterior.
+
+    One fitted set of length scales is too sure of itself and can search in one corner for ever
+    (Snoek et al. 2012 average over them). Draws around the fit are resampled by their posterior
+    density over the density that they were drawn from.
+    """
+    posterior = _Posterior(torch.as_tensor(X), best.z, torch.as_tensor(groups))
+    noise = rng.normal(size=(_DRAWS, len(best.log_params)))
+    draws = best.log_params + torch.from_numpy(noise) * _DRAW_SD * posterior.sd
+    losses = np.array([float(posterior.loss(v)) for v in draws])
+    log_weight = -losses + 0.5 * (noise**2).sum(1)
+    chance = np.exp(log_weight - log_weight.max())
+    picked = rng.choice(_DRAWS, _ALTERNATIVES, p=chance / chance.sum())
+    return [posterior.process(draws[k]) for k in np.unique(picked)]

@@ -19,6 +19,11 @@ from foretune.meta.tasks import Tasks
 _TASKS_PER_STEP = 8
 _WEIGHT_DECAY = 1e-2
 _MAX_GRADIENT = 1.0
+_KERNEL_LR = 10.0  # the kernel's few numbers learn ten times as fast as the many weights
+_CALIBRATION_SHARE = 0.15  # of the steps, after training
+_CALIBRATION_LR = 0.03
+_MIN_TO_LEAVE_OUT = 4
+_LEFT_OUT = 5  # one in so many tasks is left out of a member's training, to calibrate it
 _DROP = 0.5  # descriptors must help, not carry: half of the batches go without them
 
 
@@ -76,23 +81,86 @@ def train(batches: Batches, settings: MetaSettings, *, members: int) -> DeepKern
     """
     rng = np.random.default_rng(0)
     network = untrained(batches, members)
+    seen, unseen = _chances(batches.sizes, members, settings.support_size, rng)
+    losses = _LOSSES[settings.ablation.training]
+    # Adam's step for b tasks is the root of b times that for one (Krizhevsky 2014).
+    lr = settings.meta_lr * math.sqrt(_TASKS_PER_STEP)
+    kernel = [network.log_length, network.log_scales]
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.meta_lr, weight_decay=_WEIGHT_DECAY
+        [
+            {"params": [*network.weights, *network.biases], "weight_decay": _WEIGHT_DECAY},
+            {"params": kernel, "lr": settings.meta_lr * _KERNEL_LR, "weight_decay": 0.0},
+        ],
+        lr=lr,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.meta_iterations)
-    losses = _LOSSES[settings.ablation.training]
-    chance = np.minimum(batches.sizes, 2 * settings.support_size).astype(float)
-    chance /= chance.sum()
     with torch.enable_grad():
         for step in range(settings.meta_iterations):
-            tasks = rng.choice(len(chance), (members, _TASKS_PER_STEP), p=chance)
-            loss = losses[step % len(losses)](network, batches, tasks, settings.support_size, rng)
+            loss = losses[step % len(losses)](
+                network, batches, _draw_tasks(seen, rng), settings.support_size, rng
+            )
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT * math.sqrt(members))
             optimiser.step()
             schedule.step()
+        _calibrate(network, batches, unseen, settings, rng)
     return network.double().eval().requires_grad_(False)
+
+
+def _calibrate(
+    network: DeepKernel,
+    batches: Batches,
+    unseen: np.ndarray,
+    settings: MetaSettings,
+    rng: np.random.Generator,
+) -> None:
+    """Refit the kernel's scales and noise on tasks that each member never saw.
+
+    A network that has seen a task predicts it too well; how much it may be trusted on a new one
+    only tasks that were left out can tell.
+    """
+    steps = round(_CALIBRATION_SHARE * settings.meta_iterations)
+    if not steps:
+        return
+    network.requires_grad_(False)
+    network.log_scales.requires_grad_(True)
+    optimiser = torch.optim.Adam([network.log_scales], lr=_CALIBRATION_LR)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        tasks = _draw_tasks(unseen, rng)
+        loss = marginal_loss(network, batches, tasks, settings.support_size, rng)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+
+
+def _chances(
+    sizes: np.ndarray, members: int, support: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """How likely each member draws each task: in training, and in calibration. (M, t) each.
+
+    Members leave out different tasks. With fewer than four tasks none can be spared.
+    """
+    weight = np.tile(np.minimum(sizes, 2 * support).astype(float), (members, 1))
+    left_out = np.zeros(weight.shape, bool)
+    if len(sizes) >= _MIN_TO_LEAVE_OUT:
+        n_out = max(1, len(sizes) // _LEFT_OUT)
+        order = rng.permutation(len(sizes))
+        for m in range(members):
+            left_out[m, order[np.arange(m * n_out, (m + 1) * n_out) % len(sizes)]] = True
+    train_on = weight * ~left_out
+    calibrate_on = weight * (left_out if left_out.any() else 1.0)
+    return (
+        train_on / train_on.sum(1, keepdims=True),
+        calibrate_on / calibrate_on.sum(1, keepdims=True),
+    )
+
+
+def _draw_tasks(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Tasks of one step, (M, b)."""
+    return np.stack([rng.choice(len(c), _TASKS_PER_STEP, p=c) for c in chances])
 
 
 def untrained(batches: Batches, members: int) -> DeepKernel:

@@ -120,7 +120,9 @@ class Desk:
         if self.model is None:
             return None
         related = related_tasks(self.model, {**self.ask.view.distributions, **self.ask.asked})
-        for row in self.model.portfolio_for(related):
+        if not related:
+            return None
+        for row in self.model.portfolio(related=related, task=self.ask.task):
             known = self.space.codec.translate(row[None], self.model.codec)
             legal = self.legal(self.space.complete(known, self.rng))
             if row_key(legal[0]) not in self.seen:

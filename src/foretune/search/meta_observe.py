@@ -66,6 +66,21 @@ class StudyView:
         """(n,) whether each trial failed, or told a value that is no number."""
         return ~self.running & np.isnan(self.scores)
 
+    def since(self, verdict: str, number: int) -> int:
+        """The first trial of the unbroken run of trials up to ``number`` with this verdict."""
+        for trial in sorted(self.trials, key=lambda t: -t.number):
+            why = trial.system_attrs.get(WHY_KEY)
+            if trial.number < number and isinstance(why, Mapping) and "verdict" in why:
+                same = why["verdict"] == verdict
+                return int(why.get("since", trial.number)) if same else number
+        return number
+
+    @property
+    def n_started(self) -> int:
+        """How many trials were quasi-random ones, of a search without (or after) its history."""
+        reasons = [t.system_attrs.get(WHY_KEY) for t in self.trials]
+        return sum(isinstance(why, Mapping) and why.get("expert") == "start" for why in reasons)
+
     @cached_property
     def log_seconds(self) -> np.ndarray:
         """(n,) natural logarithm of each finished trial's seconds, NaN unknown."""

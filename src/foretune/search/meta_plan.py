@@ -25,29 +25,33 @@ class Planner:
 
     def __init__(self, model: MetaModel | None, settings: MetaSettings, seed: int) -> None:
         """Args: the history, the numbers, the seed of the quasi-random start."""
-        self._model = model
+        self.model = model
         self._settings = settings
         self._seed = seed
         self._fit: tuple[int, int, Tensor] | None = None  # columns, observations, parameters
 
     def plan(self, ask: Ask) -> Plan:
         """Plan one trial."""
-        space = believe(ask.view, self._model, ask.asked)
+        space = believe(ask.view, self.model, ask.asked)
         rng = np.random.default_rng(ask.seed)
-        desk = Desk(ask, space, self._model, rng)
+        desk = Desk(ask, space, self.model, rng)
         default = self._next_default(ask, desk)
         if default is not None:
             row, given = default
             return desk.plan(row, {"expert": "default"}, exact=given)
-        if not desk.n_observed or (self._model and not self._settings.ablation.model):
+        if not desk.n_observed or (self.model and not self._settings.ablation.model):
             first = desk.next_of_portfolio()
             if first is not None:
                 return desk.plan(first, {"expert": "portfolio"} | desk.outlook(first))
-        n_start = min(max(_MIN_START, len(space.codec.params)), _MAX_START)
-        if not desk.n_observed or (self._model is None and desk.n_tried < n_start):
-            row = space.centre() if desk.n_tried == 0 else space.sobol(desk.n_tried, self._seed)
-            return desk.plan(desk.new_or_random(row), {"expert": "start"})
+        if not desk.n_observed or (self.model is None and desk.n_tried < _n_start(desk)):
+            return self._start(desk, {})
         return self._by_experts(desk)
+
+    def _start(self, desk: Desk, why: dict[str, object]) -> Plan:
+        """The middle of the space, then quasi-random configurations."""
+        space, n = desk.space, desk.n_tried
+        row = space.centre() if n == 0 else space.sobol(n, self._seed)
+        return desk.plan(desk.new_or_random(row), {"expert": "start"} | why)
 
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
         """The first default that was not tried: its row (1, p) and its own values."""
@@ -65,6 +69,14 @@ class Planner:
 
     def _by_experts(self, desk: Desk) -> Plan:
         vote, verdict = self._vote(desk)
+        reasons: dict[str, object] = {}
+        if verdict is not None:
+            since = desk.ask.view.since(verdict.text, desk.ask.number)
+            reasons = {
+                "weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since,
+            }  # fmt: skip
+            if verdict.text == "ignored" and desk.ask.view.n_started < _n_start(desk):
+                return self._start(desk, reasons)  # the search starts over, without the history
         feasible = desk.feasibility()
 
         def acquisition(raw: np.ndarray) -> np.ndarray:
@@ -84,18 +96,16 @@ class Planner:
         why: dict[str, object] = {
             "expert": leader, "score": sign * score, "interval": sorted((sign * low, sign * high)),
         }  # fmt: skip
-        if verdict is not None:
-            why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text}
-        return desk.plan(row, why | desk.outlook(row))
+        return desk.plan(row, why | reasons | desk.outlook(row))
 
     def _vote(self, desk: Desk) -> tuple[Vote, Verdict | None]:
         observed, y, running = desk.observations()
         ablation = self._settings.ablation
-        if self._model is None or not ablation.model:
+        if self.model is None or not ablation.model:
             return Vote([self._target(desk, observed, y, running)], [1.0]), None
         history = HistoryExpert.fit(
-            self._model.network, observed=observed, y=y, running=running,
-            prior=self._model.spread_prior, by_map=ablation.placing,
+            self.model.network, observed=observed, y=y, running=running,
+            prior=self.model.spread_prior, by_map=ablation.placing,
         )  # fmt: skip
         if not (ablation.guard and Verdict.possible(len(y))):
             return Vote([history], [1.0]), Verdict(1.0, len(y))
@@ -106,14 +116,19 @@ class Planner:
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
         groups = desk.space.codec.groups
-        start, steps = None, None
+        known, refit = None, True
         if self._fit is not None and self._fit[0] == len(groups):
-            start = self._fit[2]
-            fresh = len(y) - self._fit[1] < len(y) // _REFIT_EVERY
-            steps = 0 if fresh else None
+            known = self._fit[2]
+            refit = len(y) - self._fit[1] >= max(1, len(y) // _REFIT_EVERY)
         expert = TargetExpert.fit(
-            observed=observed, y=y, running=running, groups=groups, start=start, steps=steps
-        )
-        if steps is None:
-            self._fit = len(groups), len(y), expert.gp.log_params
+            observed=observed, y=y, running=running, groups=groups, known=known, refit=refit,
+            rng=np.random.default_rng([desk.ask.seed, 2]),
+        )  # fmt: skip
+        if refit:
+            self._fit = len(groups), len(y), expert.gps[0].log_params
         return expert
+
+
+def _n_start(desk: Desk) -> int:
+    """How many trials of a cold start are not chosen by a model."""
+    return min(max(_MIN_START, len(desk.space.codec.params)), _MAX_START)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -24,6 +22,7 @@ from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView
 from foretune.search.meta_plan import Planner
+from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import fitting, follows, mapping, numbers
 
 _log = logging.getLogger(__name__)
@@ -91,6 +90,11 @@ class MetaSampler(BaseSampler):
         """Take a new seed: Optuna asks for it in each worker of a parallel search."""
         self._seed = _fresh_seed()
 
+    def model(self, study: Study) -> MetaModel | None:
+        """What was learnt from the history for ``study``; None where there is nothing to learn."""
+        with self._lock, one_thread():
+            return self._planner(study).model
+
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
@@ -108,7 +112,7 @@ class MetaSampler(BaseSampler):
         _single_objective(study)
         if not search_space:
             return {}
-        with self._lock, _one_thread():
+        with self._lock, one_thread():
             plan = self._plan(study, trial, search_space)
         return {n: fitting(plan.params[n], d) for n, d in search_space.items()}
 
@@ -124,7 +128,7 @@ class MetaSampler(BaseSampler):
         if param_distribution.single():
             return fitting(None, param_distribution)
         key = (study.study_name, trial.number)
-        with self._lock, _one_thread():
+        with self._lock, one_thread():
             plan = self._plans.get(key)
             if plan is None or not follows(plan.params, trial, param_name, param_distribution):
                 plan = self._plan(study, trial, {param_name: param_distribution})
@@ -164,8 +168,8 @@ class MetaSampler(BaseSampler):
     def _announce(self, study: Study, trial: FrozenTrial, plan: Plan) -> None:
         """Keep plan and reasons with the trial, where other workers see them."""
         storage = study._storage
-        storage.set_trial_system_attr(trial._trial_id, PLAN_KEY, dict(plan.params))
-        storage.set_trial_system_attr(trial._trial_id, WHY_KEY, dict(plan.why))
+        storage.set_trial_system_attr(trial._trial_id, PLAN_KEY, cast(Any, plan.params))
+        storage.set_trial_system_attr(trial._trial_id, WHY_KEY, cast(Any, plan.why))
 
     def _raced(self, study: Study, trial: FrozenTrial, plan: Plan) -> bool:
         """Whether another running trial has announced the very same configuration."""
@@ -212,15 +216,3 @@ def _single_objective(study: Study) -> None:
             f"expected a single-objective study, got {len(study.directions)} directions: "
             "use optuna.samplers.NSGAIISampler or TPESampler for several objectives"
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small matrices: more threads are slower, and would change the last bits of a sum."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)

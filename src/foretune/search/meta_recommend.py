@@ -1,0 +1,94 @@
+"""Which configurations should a new task try first, before any trial?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foretune.history import read_history
+from foretune.meta.cache import default_cache_dir
+from foretune.meta.model import MetaModel
+from foretune.meta.settings import MetaSettings
+from foretune.search.meta_threads import one_thread
+from foretune.search.meta_values import mapping, numbers
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One configuration to try.
+
+    Attributes:
+        params: Its values.
+        rank: 1 is the first to try.
+        quality: Mean over past tasks of its predicted normalised score: 0 is a task's median
+            trial, 1 its best tenth.
+        seconds: What past trials like it took; None where the history knows no seconds.
+        best_on: Past tasks on which it is predicted to be the best of those recommended.
+    """
+
+    params: Mapping[str, object]
+    rank: int
+    quality: float
+    seconds: float | None
+    best_on: tuple[str, ...]
+
+
+def recommend(
+    task: Mapping[str, Any] | None,
+    history: Any,
+    n: int = 5,
+    *,
+    settings: MetaSettings | None = None,
+    cache_dir: str | Path | None = None,
+) -> list[Recommendation]:
+    """The ``n`` configurations to try first on a task that has no trial yet.
+
+    Greedy over the past tasks: each configuration covers those that the earlier ones serve worst.
+    Among configurations within the selection threshold of the best the fastest is taken.
+
+    Args:
+        task: What is known of the task, as in a study's user attributes: ``task_descriptors``,
+            ``fingerprint`` (studies of the same data are left out); None: nothing.
+        history: As `foretune.MetaSampler` takes it.
+        n: How many.
+        settings: The meta-model's numbers.
+        cache_dir: Where the trained model is kept; None: the user's cache.
+
+    Returns:
+        At most ``n``, best first; empty where the history holds nothing to learn from.
+    """
+    attrs = mapping(task)
+    settings = settings or MetaSettings()
+    fingerprint = attrs.get("fingerprint")
+    records = read_history(
+        history, exclude_fingerprint=None if fingerprint is None else str(fingerprint)
+    )
+    with one_thread():
+        folder = default_cache_dir() if cache_dir is None else Path(cache_dir)
+        model = MetaModel.fit(records, settings, folder)
+        if model is None:
+            return []
+        return _picks(model, numbers(attrs.get("task_descriptors")), n)
+
+
+def _picks(model: MetaModel, descriptors: Mapping[str, float], n: int) -> list[Recommendation]:
+    rows = model.portfolio(n, task=descriptors, threshold=model.settings.selection_threshold)
+    predicted = model.regressors.predict(rows)
+    seconds = None
+    if model.cost is not None:
+        log_seconds = model.cost.relative(model.codec.encode(rows)) + model.cost.offset
+        seconds = np.exp(np.clip(log_seconds, -20.0, 20.0))
+    names = [t.name for t in model.regressors.tasks.tasks]
+    winner = predicted.argmax(1)
+    return [
+        Recommendation(
+            params=model.codec.to_params(row), rank=k + 1, quality=float(predicted[:, k].mean()),
+            seconds=None if seconds is None else float(seconds[k]),
+            best_on=tuple(name for name, w in zip(names, winner, strict=True) if w == k),
+        )
+        for k, row in enumerate(rows)
+    ]  # fmt: skip
