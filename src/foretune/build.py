@@ -12,7 +12,7 @@ from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.core import ConfigError, SearchPlan, TaskInfo
 from foretune.history import HistoryRecords, read_history
-from foretune.history.attrs import installed_versions, study_attributes
+from foretune.history.attrs import STAND_IN, TASK, installed_versions, study_attributes
 from foretune.history.store import open_storage
 from foretune.search import (
     build_method,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from foretune.train import ModelCard, TaskData, TrainObjective
 
+N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
@@ -102,7 +103,8 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    method = build_method(config.search, setup.space, history=past_studies(config, info))
+    past = past_studies(config, info) if method_name == "meta" else None
+    method = build_method(config.search, setup.space, history=past)
     name = study_name(info, method_name, _identity(setup, config))
     study = open_study(
         storage,
@@ -128,20 +130,30 @@ def build_study(
         models=list(setup.cards),
         budget=config.search.budget(on_cpu=_device(config) == "cpu"),
         config=resolved,
-        notes=setup.notes,
+        notes=(*setup.notes, *_about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
     )
     return study, plan
 
 
-def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords | None:
-    """What ``search=meta`` learns from; None for the methods that learn nothing.
+def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:
+    """What the search learns from, for the console and the record."""
+    if past is None:
+        return ()
+    if not past.studies:
+        return ("history: nothing to learn from yet", *past.notes)
+    tasks = list(dict.fromkeys(str(s.user_attrs.get(TASK, s.name)) for s in past.studies))
+    n_trials = sum(len(s.values) for s in past.studies)
+    shown = ", ".join(tasks[:N_SHOWN]) + (", ..." if len(tasks) > N_SHOWN else "")
+    return (f"history: {len(past.studies)} studies, {n_trials:,} trials ({shown})", *past.notes)
+
+
+def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords:
+    """What ``search=meta`` learns from on a task.
 
     Stand-ins are left out where the task is a real one, unless they are asked for: their scores
     are true, but of other data than their users had in mind.
     """
-    if config.search.method != "meta":
-        return None
     meta = config.search.meta
     records = read_history(
         list(meta.history) or [config.storage.url],
@@ -149,7 +161,7 @@ def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords | None:
     )
     if info.stand_in or meta.include_stand_ins:
         return records
-    kept = tuple(s for s in records.studies if not s.user_attrs.get("stand_in"))
+    kept = tuple(s for s in records.studies if not s.user_attrs.get(STAND_IN))
     n_out = len(records.studies) - len(kept)
     note = (f"{n_out} studies on packaged stand-in data are left out",) if n_out else ()
     return dataclasses.replace(records, studies=kept, notes=(*records.notes, *note))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from foretune.build import (
     build_objective,
@@ -17,6 +18,10 @@ from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import SearchSummary
 from foretune.history import mask_url
+
+if TYPE_CHECKING:
+    from foretune.history.job import HistoryReport
+    from foretune.jobs import Report
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +39,17 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
-    shown = _without_credentials(resolved)
     match config.job:
         case "search":
-            return run_search_job(config, shown)
-        case "history":
-            return _history(config)
+            return run_search_job(config, _without_credentials(resolved))
         case "ui":
             return _ui(config)
-        case _:
-            from foretune import jobs
+        case name:
+            from foretune.console import print_report
 
-            return jobs.run_job(config)
+            report = _reports(name)(config)
+            print_report(report.title, report.columns, report.rows, report.lines)
+            return True
 
 
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
@@ -93,13 +97,18 @@ def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
     return {key: masked(value) for key, value in config.items()}
 
 
-def _history(config: RootConfig) -> bool:
-    from foretune.console import print_report
+def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:
+    """The job of that name, which answers with a table."""
+    from foretune import jobs
     from foretune.history.job import run_history_job
 
-    report = run_history_job(config.history, config.storage)
-    print_report(report.title, report.columns, report.rows, report.lines)
-    return True
+    reports: dict[str, Callable[[RootConfig], Report | HistoryReport]] = {
+        "history": lambda config: run_history_job(config.history, config.storage),
+        "recommend": jobs.recommend_job,
+        "explain": jobs.explain_job,
+        "meta-validate": jobs.validate_job,
+    }
+    return reports[name]
 
 
 def _ui(config: RootConfig) -> bool:

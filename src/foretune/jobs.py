@@ -1,0 +1,142 @@
+"""What do the jobs beside a search do? They read the history and tell; each returns a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from foretune.build import build_setup, past_studies
+from foretune.config.location import conf_folder
+from foretune.config.schema.root import RootConfig
+from foretune.core import HistoryError, format_duration
+from foretune.history import read_history
+from foretune.history.attrs import FINGERPRINT, TASK_DESCRIPTORS
+from foretune.history.inspect import show_study
+
+if TYPE_CHECKING:
+    from foretune.meta.settings import MetaSettings
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table with a title and lines of text below; every cell is text."""
+
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+def recommend_job(config: RootConfig) -> Report:
+    """The configurations to try first on ``config.task``, without any trial (``job=recommend``).
+
+    Raises:
+        ForetuneError: The task's data or models cannot be had.
+    """
+    from foretune.search.meta_recommend import recommend
+
+    setup = build_setup(config, conf_folder())
+    info = setup.data.info
+    records = past_studies(config, info)
+    found = recommend(
+        {TASK_DESCRIPTORS: dict(info.descriptors), FINGERPRINT: info.fingerprint},
+        records,
+        config.n,
+        settings=_settings(config),
+        cache_dir=config.search.meta.cache_dir,
+    )
+    lines = (setup.data.line, *records.notes)
+    if not found:
+        lines += ("the history holds nothing to learn from; these are the known-good defaults",)
+        rows = tuple(
+            (str(k), _params(point), "", "")
+            for k, point in enumerate(setup.space.defaults[: config.n], 1)
+        )
+    else:
+        rows = tuple(
+            (
+                str(r.rank),
+                _params(r.params),
+                f"{r.quality:.3f}",
+                "" if r.seconds is None else format_duration(r.seconds),
+            )
+            for r in found
+        )
+    return Report(
+        title=f"What to try first on {info.name}, from {len(records.studies)} past studies",
+        columns=("rank", "configuration", "predicted quality", "takes"),
+        rows=rows,
+        lines=(*lines, "quality: 0 is the median trial of a past task, 1 its best tenth"),
+    )
+
+
+def explain_job(config: RootConfig) -> Report:
+    """Why a trial was suggested (``job=explain study=NAME trial=N``; the newest study, its best).
+
+    Raises:
+        HistoryError: There is no such study or trial.
+    """
+    from foretune.search.meta_explain import explain
+
+    details = show_study([config.storage.url], config.study)
+    trials = {trial.number: trial for trial in details.trials}
+    number = details.trials[0].number if config.trial is None else config.trial
+    if number not in trials:
+        raise HistoryError(
+            f"study {details.summary.study}: expected a trial from 0 to {len(trials) - 1}, got "
+            f"{number}"
+        )
+    trial = trials[number]
+    return Report(
+        title=f"{details.summary.study}, trial {number}",
+        columns=("parameter", "value"),
+        rows=tuple((name, str(value)) for name, value in trial.params.items()),
+        lines=tuple(explain(trial).splitlines()),
+    )
+
+
+def validate_job(config: RootConfig) -> Report:
+    """How well the meta-model predicts tasks that it was not trained on (``job=meta-validate``)."""
+    from foretune.meta.validate import LEVELS, validate
+
+    records = read_history(list(config.search.meta.history) or [config.storage.url])
+    checks = validate(records, _settings(config))
+    lines = records.notes
+    if not checks:
+        lines = (*lines, "expected at least three past tasks with scored trials, found fewer")
+    return Report(
+        title=f"Each of {len(checks)} past tasks, predicted by a model that never saw it",
+        columns=("task", "trials", "shown", "rank correlation", *(f"{v:.0%} hold" for v in LEVELS)),
+        rows=tuple(
+            (
+                check.task,
+                str(check.n_trials),
+                str(check.n_shown),
+                f"{check.rank_correlation:.2f}",
+                *(f"{check.coverage[level]:.0%}" for level in LEVELS),
+            )
+            for check in checks
+        ),
+        lines=lines,
+    )
+
+
+def _settings(config: RootConfig) -> MetaSettings:
+    from foretune.meta.settings import MetaSettings
+
+    meta = config.search.meta
+    return MetaSettings(
+        meta_lr=meta.meta_lr,
+        meta_iterations=meta.meta_iterations,
+        support_size=meta.support_size,
+        selection_threshold=meta.selection_threshold,
+    )
+
+
+def _params(params: Mapping[str, object]) -> str:
+    parts = (
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )
+    return " ".join(parts)
