@@ -73,16 +73,20 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(foretune):
         (["search=tpe"], ["tpe", "bayes"]),
         (["search.n_trials=0"], ["n_trials"]),
         (["data.dir=/nowhere/at/all"], ["/nowhere/at/all"]),
-        (["storage.url=sqlite:///README.md"], ["README.md", "not an SQLite database"]),
-        (["outputs=README.md"], ["outputs"]),
+        (["storage.url=sqlite:///{a_file}"], ["a_file", "not an SQLite database"]),
+        (["outputs={a_file}"], ["outputs"]),
         (["space.params.lrr.high=1"], ["lrr", "'lr'"]),
         (["model=resnet18"], ["resnet18", "image"]),
     ],
     ids=lambda v: v[0],
 )
 def test_a_mistake_is_one_clear_message_and_exit_code_2(foretune, words, expected):
+    a_file = foretune.folder / "a_file"
+    a_file.write_text("my notes, not to be written over\n" * 100)
+    words = [word.format(a_file=a_file) for word in words]
     code, out = foretune("task=imdb", *foretune.small[:4], *words)
     assert code == 2, out
     assert "Traceback" not in out
     for word in expected:
         assert word in out
+    assert a_file.read_text() == "my notes, not to be written over\n" * 100

@@ -122,17 +122,18 @@ def test_the_hours_that_a_trial_lay_dead_are_not_the_budgets(storage):
 @pytest.mark.parametrize(
     ("lease", "lives"),
     [
-        (None, False),
-        (of(os.getppid()), True),
-        (of(os.getppid(), until=time.time() - 1), False),
-        (of(os.getpid()), False),  # an earlier search of this process
-        (of(2**22 + 1), False),  # above the largest process number
-        (of(1, host="elsewhere"), True),
-        (of(1, host="elsewhere", until=time.time() - 1), False),
+        (lambda: None, False),
+        (lambda: of(os.getppid()), True),
+        (lambda: of(os.getppid(), until=time.time() - 1), False),
+        (lambda: of(os.getpid()), False),  # an earlier search of this process
+        (lambda: of(2**22 + 1), False),  # above the largest process number
+        (lambda: of(1, host="elsewhere"), True),
+        (lambda: of(1, host="elsewhere", until=time.time() - 1), False),
     ],
 )
 def test_who_lives(lease, lives):
-    assert holder_lives({} if lease is None else {LEASE: lease}) is lives
+    signed = lease()  # now, not when the tests were collected: a lease runs out
+    assert holder_lives({} if signed is None else {LEASE: signed}) is lives
 
 
 def test_a_live_process_trial_is_left_alone_and_counted_on(storage):

@@ -14,7 +14,7 @@ from foretune.config.schema.storage import StorageConfig
 from foretune.config.schema.task import TaskConfig
 from foretune.config.schema.tracking import TrackingConfig
 from foretune.config.schema.trainer import TrainerConfig
-from foretune.core import unknown_name
+from foretune.core import TaskKind, unknown_name
 
 JOBS = ("search", "history", "recommend", "explain", "meta-validate", "ui")
 
@@ -56,4 +56,17 @@ class RootConfig:
             value = getattr(self, section.name)
             if is_dataclass(value) and hasattr(value, "problems"):
                 found += value.problems()
-        return found
+        return found + self._contradictions()
+
+    def _contradictions(self) -> list[str]:
+        """What no section can see alone."""
+        reads, pinned = self.model.modality.value, self.model.members is None and self.model.name
+        if self.job != "search" or not pinned or self.task.kind not in list(TaskKind):
+            return []
+        has = TaskKind(self.task.kind).modality
+        if reads == has:
+            return []
+        return [
+            f"model {self.model.name} reads {reads}s, task {self.task.name} has {has}s: choose"
+            " another model, or model=auto"
+        ]
