@@ -34,7 +34,8 @@ def _compose(*overrides):
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=lambda v: v)
 def test_every_yaml_composes_and_validates(group, name):
     extra = ["data.dir=somewhere"] if name == "custom" else []
-    if yaml.safe_load((CONF / group / f"{name}.yaml").read_text()).get("modality") == "image":
+    content = yaml.safe_load((CONF / group / f"{name}.yaml").read_text()) or {}
+    if content.get("modality") == "image":
         extra.append("task=cifar10")
     config = _compose(f"{group}={name}", *extra)
     assert config.problems() == []

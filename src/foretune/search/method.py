@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial
 
 from foretune.config.schema.search import ALGORITHMS, METHODS, PRUNERS, SearchConfig
 from foretune.core import ConfigError, unknown_name
-from foretune.history import HistoryRecords
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
 from foretune.space import Grid, Space, finite_size
 
@@ -156,12 +155,10 @@ def _meta(config: SearchConfig, space: Space, history: object) -> Method:
     from foretune.search.meta_sampler import MetaSampler  # brings torch
 
     settings = config.meta
-    learns = isinstance(history, HistoryRecords) and bool(history.studies)
-    defaults = space.defaults[:1] if learns else space.defaults  # history knows the other models
     sampler = MetaSampler(
         history,
         seed=config.seed,
-        default_params=[dict(point) for point in defaults],
+        default_params=[dict(point) for point in space.defaults],
         meta_lr=settings.meta_lr,
         meta_iterations=settings.meta_iterations,
         support_size=settings.support_size,
