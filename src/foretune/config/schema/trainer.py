@@ -76,8 +76,8 @@ class TrainerConfig:
     patience: int | None = None
     threads: int | None = None
     cache_mb: int = 1024
-    cpu_train_rows: int = 512
-    cpu_validation_rows: int = 500
+    cpu_train_rows: int = 256
+    cpu_validation_rows: int = 300
     cpu_test_rows: int = 1000
 
     def problems(self) -> list[str]:
