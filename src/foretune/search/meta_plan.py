@@ -54,11 +54,8 @@ class Planner:
         return desk.plan(desk.new_or_random(row), {"expert": "start"} | why)
 
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
-        """The first default that was not tried: its row (1, p) and its own values.
-
-        With a history to learn from only the first of them counts: the history knows the others.
-        """
-        for default in ask.defaults if self.model is None else ask.defaults[:1]:
+        """The first default that was not tried: its row (1, p) and its own values."""
+        for default in ask.defaults:
             if any(
                 k in default and not same(fitting(default[k], ask.asked[k]), v)
                 for k, v in ask.fixed.items()

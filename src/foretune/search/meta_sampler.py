@@ -43,9 +43,8 @@ class MetaSampler(BaseSampler):
         history: A storage URL, an Optuna storage, an exported parquet file, or a list of these.
             The study itself may be in it: its own trials are no history.
         seed: Same seed, same history, one worker: the same trials, bit for bit.
-        default_params: One or several known-good configurations, tried first (where there is a
-            history to learn from: the first of them); if None, those in the study's user
-            attribute ``default_params``.
+        default_params: One or several known-good configurations, tried first; if None, those in
+            the study's user attribute ``default_params``.
         meta_lr: Learning rate of meta-training.
         meta_iterations: Its steps.
         support_size: Half the number of trials of a task that one step of it sees.

@@ -15,8 +15,11 @@ from optuna.trial import FrozenTrial
 
 from foretune.config.schema.search import ALGORITHMS, METHODS, PRUNERS, SearchConfig
 from foretune.core import ConfigError, unknown_name
+from foretune.history import HistoryRecords
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
 from foretune.space import Grid, Space, finite_size
+
+MIN_STUDIES = 3  # so many past studies know the other models better than their cards do (taste)
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,12 @@ def _meta(config: SearchConfig, space: Space, history: object) -> Method:
     from foretune.search.meta_sampler import MetaSampler  # brings torch
 
     settings = config.meta
+    learns = isinstance(history, HistoryRecords) and len(history.studies) >= MIN_STUDIES
+    defaults = space.defaults[:1] if learns else space.defaults
     sampler = MetaSampler(
         history,
         seed=config.seed,
-        default_params=[dict(point) for point in space.defaults],
+        default_params=[dict(point) for point in defaults],
         meta_lr=settings.meta_lr,
         meta_iterations=settings.meta_iterations,
         support_size=settings.support_size,
