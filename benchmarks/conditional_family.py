@@ -75,7 +75,10 @@ class ConditionalFamily:
         for task in self.tasks:
             self._task[task] = {
                 "optimum": {n: shared[n] + shift * rng.normal() for n in _NUMBERS},
-                "worth": {n: w + 0.5 * np.abs(w).mean() * rng.normal(size=len(w)) for n, w in worth.items()},
+                "worth": {
+                    n: w + 0.5 * np.abs(w).mean() * rng.normal(size=len(w))
+                    for n, w in worth.items()
+                },
                 "location": rng.uniform(0.5, 0.9), "spread": math.exp(rng.normal() * 0.7 - 3.0),
                 "weight": {n: math.exp(0.5 * rng.normal()) for n in _NUMBERS},
             }  # fmt: skip
