@@ -158,16 +158,17 @@ def test_defaults_come_first_and_exactly(history: str, cache: Path, where: str):
 
 def test_conditional_parameters_are_planned_not_drawn(history: str, cache: Path):
     """Where sgd is forced, momentum comes near its planted optimum of 0.9, seen in the history."""
-    study = optuna.create_study(
-        direction="maximize",
-        sampler=MetaSampler(history, seed=0, cache_dir=cache, meta_iterations=300),
-    )
-    for _ in range(8):
-        study.enqueue_trial({"optimiser": "sgd"})
-    study.optimize(landscape, n_trials=8)
-    assert all(t.params["optimiser"] == "sgd" for t in study.trials)
-    # A uniform draw is 0.41 away on average; eight of them average above 0.25 in all but 1 %.
-    assert np.mean([abs(t.params["momentum"] - 0.9) for t in study.trials[2:]]) < 0.25
+    distances = []
+    for seed in range(3):
+        sampler = MetaSampler(history, seed=seed, cache_dir=cache, meta_iterations=300)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        for _ in range(8):
+            study.enqueue_trial({"optimiser": "sgd"})
+        study.optimize(landscape, n_trials=8)
+        assert all(t.params["optimiser"] == "sgd" for t in study.trials)
+        distances += [abs(t.params["momentum"] - 0.9) for t in study.trials[2:]]
+    # A uniform draw is 0.41 away on average (sd 0.26); the mean of 18 is above 0.25 in all but 1 %.
+    assert np.mean(distances) < 0.25
 
 
 def test_the_study_itself_and_studies_of_the_same_data_are_no_history(history: str, cache: Path):
