@@ -13,7 +13,7 @@ from foretune.meta.tasks import Tasks
 _RIDGE = 1.0
 _MAX_ROWS = 20_000
 _MIN_TIMED = 20
-_LENGTH = 0.3  # of the feasibility kernel: a third of every range
+_LENGTH = 0.3  # of the feasibility kernel, a parameter: a third of every range
 _MAX_POINTS = 1_000
 _OPTIMISM = 1.0  # pseudo-trials that ran: with no failure near, a configuration is feasible
 
@@ -68,9 +68,12 @@ class Feasibility:
 
     X: np.ndarray
     ran: np.ndarray
+    length: float
 
     @classmethod
-    def fit(cls, ran: np.ndarray, failed: np.ndarray, seed: int) -> Feasibility | None:
+    def fit(
+        cls, ran: np.ndarray, failed: np.ndarray, *, n_params: int, seed: int
+    ) -> Feasibility | None:
         """From encoded configurations (n, d) that ran and (m, d) that failed; None without any."""
         if not len(failed):
             return None
@@ -78,10 +81,10 @@ class Feasibility:
         ran = ran[rng.permutation(len(ran))[:_MAX_POINTS]]
         failed = failed[rng.permutation(len(failed))[:_MAX_POINTS]]
         labels = np.concatenate([np.ones(len(ran)), np.zeros(len(failed))])
-        return cls(np.concatenate([ran, failed]), labels)
+        return cls(np.concatenate([ran, failed]), labels, _LENGTH * max(1, n_params) ** 0.5)
 
     def log_probability(self, Q: np.ndarray) -> np.ndarray:
         """Log probability that encoded configurations (q, d) run, (q,)."""
-        squared = squared_distance(torch.from_numpy(Q), torch.from_numpy(self.X)) / _LENGTH**2
+        squared = squared_distance(torch.from_numpy(Q), torch.from_numpy(self.X)) / self.length**2
         k = matern52(squared).numpy()
         return np.log((k @ self.ran + _OPTIMISM) / (k.sum(1) + _OPTIMISM))

@@ -45,6 +45,11 @@ class Inputs:
 class Expert(Protocol):
     """Predicts scores of the new task."""
 
+    @property
+    def name(self) -> str:
+        """``history`` or ``target``: what the expert knows."""
+        ...
+
     def log_ei(self, inputs: Inputs) -> Tensor:
         """Log expected improvement over the best observation, in score units, (q,)."""
         ...
@@ -77,6 +82,7 @@ class HistoryExpert:
     L: Tensor
     u: Tensor
     n_observed: int
+    name = "history"
 
     @classmethod
     def fit(
@@ -149,6 +155,7 @@ class TargetExpert:
     gps: tuple[TargetGP, ...]
     scale: Scale
     n_observed: int
+    name = "target"
 
     @classmethod
     def fit(

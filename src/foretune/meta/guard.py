@@ -8,7 +8,7 @@ import numpy as np
 
 _MIN_TRIALS = 4
 _BOOTSTRAPS = 64
-_TRUSTED, _IGNORED = 0.5, 0.05
+_TRUSTED, _IGNORED = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def judge(
     n = len(y)
     rows = rng.integers(n, size=(_BOOTSTRAPS, n))
     pick = rows[:, :, None], rows[:, None, :]
-    errors = [_discordant(side, y)[pick].sum((1, 2)) for side in (history, target)]
-    return Verdict(float(np.mean(errors[0] <= errors[1])), n)
+    wrong = [_discordant(side, y)[pick].sum((1, 2)) for side in (history, target)]
+    return Verdict(float(np.mean(wrong[0] <= wrong[1])), n)
 
 
 def _discordant(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -13,7 +13,6 @@ from foretune.meta.normalise import Scale, compress, normalise
 
 _MIN_LOG_SD = 0.3  # a history of like tasks must not forbid a task of another spread
 _GRID = np.linspace(-2.5, 2.5, 26)
-_FREEDOM = 4.0  # Student's t: a task in other units (a loss, not an accuracy) may be far out
 _ROUNDS = 3
 
 
@@ -31,9 +30,12 @@ class SpreadPrior:
         return cls(float(np.median(logs)), max(_MIN_LOG_SD, float(logs.std())))
 
     def log_density(self, log_spread: np.ndarray) -> np.ndarray:
-        """Up to a constant."""
-        t = (log_spread - self.log_mean) / self.log_sd
-        return -0.5 * (_FREEDOM + 1.0) * np.log1p(t**2 / _FREEDOM)
+        """Up to a constant.
+
+        No heavy tail: a handful of trials that are equally good would else be taken for the whole
+        range of the task, blown up. A task in other units moves the spread by its likelihood.
+        """
+        return -0.5 * ((log_spread - self.log_mean) / self.log_sd) ** 2
 
 
 def place(learned: Tensor, L: Tensor, y: np.ndarray, prior: SpreadPrior) -> Scale:

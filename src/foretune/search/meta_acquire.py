@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-
-from foretune.meta.experts import Expert, Inputs
 
 _UNIFORM, _LOCAL = 1000, 600
 _TOP = 5
 _ROUNDS, _PARENTS, _CHILDREN = 6, 8, 160
 _FIRST_RADIUS, _SHRINK = 0.1, 0.5
-_Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
 
 Legalise = Callable[[np.ndarray], np.ndarray]
 Acquisition = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Vote:
-    """Experts with their weights, which sum to 1."""
-
-    experts: Sequence[Expert]
-    weights: Sequence[float]
-
-    def log_ei(self, inputs: Inputs) -> np.ndarray:
-        """Log of the weighted mean of the experts' expected improvements, (q,)."""
-        terms = [
-            expert.log_ei(inputs) + float(np.log(weight))
-            for expert, weight in zip(self.experts, self.weights, strict=True)
-            if weight > 0
-        ]
-        return torch.logsumexp(torch.stack(terms), 0).numpy()
-
-    def score(self, inputs: Inputs) -> np.ndarray:
-        """Predicted score, lower and upper 80 % bound, in score units, (3, q)."""
-        quantiles = np.array([0.0, -_Q90, _Q90])
-        parts = zip(self.experts, self.weights, strict=True)
-        return np.sum([w * e.predict(inputs, quantiles) for e, w in parts if w > 0], axis=0)
 
 
 def row_key(row: np.ndarray) -> bytes:

@@ -18,6 +18,7 @@ from foretune.search.meta_space import BelievedSpace, related_tasks
 
 _MAX_OBSERVED = 400
 _NEAREST = 3
+_DRAWS = 200  # of a configuration that was not tried, before one is repeated
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Ask:
         defaults: Known-good configurations, tried first.
         task: The task's descriptors; models: descriptors by model.
         seed: Of this trial's draws.
+        attempt: How many plans of this trial another worker had already.
     """
 
     view: StudyView
@@ -42,6 +44,7 @@ class Ask:
     task: Mapping[str, float]
     models: Mapping[str, Mapping[str, float]]
     seed: int
+    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,12 @@ class Desk:
 
     def new_or_random(self, row: np.ndarray) -> np.ndarray:
         """The row made legal, or a random one if it was tried, (1, p)."""
-        row = self.legal(row)
-        for _ in range(20):
-            if row_key(row[0]) not in self.seen:
-                break
-            row = self.legal(self.space.uniform(1, self.rng))
-        return row
+        first = self.legal(row)
+        if row_key(first[0]) not in self.seen:
+            return first
+        others = self.legal(self.space.uniform(_DRAWS, self.rng))
+        new = np.flatnonzero(self.optimiser().new(others))
+        return others[new[:1]] if len(new) else first
 
     def next_of_portfolio(self) -> np.ndarray | None:
         """The first configuration of the portfolio that was not tried, (1, p)."""
@@ -130,8 +133,11 @@ class Desk:
         return None
 
     def observations(self) -> tuple[Inputs, np.ndarray, Inputs]:
-        """Scored configurations, their scores, and the running configurations."""
-        running = self.raw[self.ask.view.running & np.isnan(self.ask.view.scores)]
+        """Scored configurations, their scores, and those whose outcome is only believed.
+
+        These are the running ones, and the failed: a failure is no score, but the place is known.
+        """
+        running = self.raw[np.isnan(self.ask.view.scores)][-_MAX_OBSERVED // 4 :]
         return (
             self.inputs(self.raw[self.scored]),
             self.ask.view.scores[self.scored],
@@ -172,7 +178,9 @@ class Desk:
             failed = np.concatenate([failed, past])
             if len(past):
                 ran = np.concatenate([ran, codec.translate(self.model.ran, self.model.codec)])
-        return Feasibility.fit(codec.encode(ran), codec.encode(failed), 0)
+        return Feasibility.fit(
+            codec.encode(ran), codec.encode(failed), n_params=len(codec.params), seed=0
+        )
 
     def cheapest(self, raw: np.ndarray, value: np.ndarray, threshold: float) -> np.ndarray:
         """Of the configurations within the threshold of the best the one of least seconds."""

@@ -16,6 +16,8 @@ from foretune.meta.tasks import cap_pruned
 
 PLAN_KEY = "foretune:plan"
 WHY_KEY = "foretune:why"
+SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States in which a trial has asked for every parameter that it has."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class StudyView:
 
 
 def configuration(trial: FrozenTrial) -> dict[str, object]:
-    """A trial's parameters; of an unfinished one also what its sampler or its user planned."""
-    if trial.state.is_finished():
+    """A trial's parameters; where it did not come to ask for all, also what was planned for it."""
+    if trial.state in SCORED:
         return trial.params
     plan = trial.system_attrs.get(PLAN_KEY)
     fixed = trial.system_attrs.get("fixed_params")

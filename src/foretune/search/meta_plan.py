@@ -7,17 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from foretune.meta.experts import HistoryExpert, Inputs, TargetExpert
+from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
 from foretune.meta.guard import Verdict, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
-from foretune.search.meta_acquire import Vote, row_key
+from foretune.search.meta_acquire import row_key
 from foretune.search.meta_desk import Ask, Desk, Plan, same
 from foretune.search.meta_space import believe
 from foretune.search.meta_values import fitting
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
+_ATTEMPTS = 2
 _REFIT_EVERY = 25  # above this many trials the target process is refitted every second, third, ...
+_Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
 
 
 class Planner:
@@ -35,6 +37,8 @@ class Planner:
         space = believe(ask.view, self.model, ask.asked)
         rng = np.random.default_rng(ask.seed)
         desk = Desk(ask, space, self.model, rng)
+        if ask.attempt >= _ATTEMPTS:  # workers that think alike would collide for ever
+            return desk.plan(desk.new_or_random(space.uniform(1, rng)), {"expert": "start"})
         default = self._next_default(ask, desk)
         if default is not None:
             row, given = default
@@ -51,7 +55,7 @@ class Planner:
         """The middle of the space, then quasi-random configurations."""
         space, n = desk.space, desk.n_tried
         row = space.centre() if n == 0 else space.sobol(n, self._seed)
-        return desk.plan(desk.new_or_random(row), {"expert": "start"} | why)
+        return desk.plan(desk.new_or_random(row), why | {"expert": "start"})
 
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
         """The first default that was not tried: its row (1, p) and its own values."""
@@ -68,20 +72,18 @@ class Planner:
         return None
 
     def _by_experts(self, desk: Desk) -> Plan:
-        vote, verdict = self._vote(desk)
-        reasons: dict[str, object] = {}
+        expert, verdict = self._chosen(desk)
+        why: dict[str, object] = {"expert": expert.name}
         if verdict is not None:
             since = desk.ask.view.since(verdict.text, desk.ask.number)
-            reasons = {
-                "weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since,
-            }  # fmt: skip
+            why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
             if verdict.text == "ignored" and desk.ask.view.n_started < _n_start(desk):
-                return self._start(desk, reasons)  # the search starts over, without the history
+                return self._start(desk, why)  # the search starts over, without the history
         feasible = desk.feasibility()
 
         def acquisition(raw: np.ndarray) -> np.ndarray:
             inputs = desk.inputs(raw)
-            value = vote.log_ei(inputs)
+            value = expert.log_ei(inputs).numpy()
             return value if feasible is None else value + feasible.log_probability(inputs.own)
 
         optimiser = desk.optimiser()
@@ -90,29 +92,28 @@ class Planner:
             return desk.plan(desk.legal(desk.space.uniform(1, desk.rng)), {"expert": "repeat"})
         raw, value = optimiser.maximise(acquisition, raw, desk.rng)
         row = desk.cheapest(raw, value, self._settings.selection_threshold)
-        leader = "target" if verdict is None or verdict.weight < 0.5 else "history"
-        score, low, high = (float(v[0]) for v in vote.score(desk.inputs(row)))
-        sign = desk.ask.view.sign
-        why: dict[str, object] = {
-            "expert": leader, "score": sign * score, "interval": sorted((sign * low, sign * high)),
-        }  # fmt: skip
-        return desk.plan(row, why | reasons | desk.outlook(row))
+        predicted = expert.predict(desk.inputs(row), np.array([0.0, -_Q90, _Q90]))[:, 0]
+        score, *interval = (desk.ask.view.sign * predicted).tolist()
+        return desk.plan(
+            row, why | {"score": score, "interval": sorted(interval)} | desk.outlook(row)
+        )
 
-    def _vote(self, desk: Desk) -> tuple[Vote, Verdict | None]:
+    def _chosen(self, desk: Desk) -> tuple[Expert, Verdict | None]:
+        """Who makes this suggestion: the history, with the guard's weight as its probability."""
         observed, y, running = desk.observations()
         ablation = self._settings.ablation
         if self.model is None or not ablation.model:
-            return Vote([self._target(desk, observed, y, running)], [1.0]), None
+            return self._target(desk, observed, y, running), None
         history = HistoryExpert.fit(
             self.model.network, observed=observed, y=y, running=running,
             prior=self.model.spread_prior, by_map=ablation.placing,
         )  # fmt: skip
         if not (ablation.guard and Verdict.possible(len(y))):
-            return Vote([history], [1.0]), Verdict(1.0, len(y))
+            return history, Verdict(1.0, len(y))
         target = self._target(desk, observed, y, running)
         rng = np.random.default_rng([desk.ask.seed, 1])
         verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng)
-        return Vote([history, target], [verdict.weight, 1.0 - verdict.weight]), verdict
+        return (history if rng.random() < verdict.weight else target), verdict
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
         groups = desk.space.codec.groups

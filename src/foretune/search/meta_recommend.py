@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from foretune.history import read_history
 from foretune.meta.cache import default_cache_dir
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
+from foretune.search.meta_history import recorded
 from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import mapping, numbers
 
@@ -64,8 +64,8 @@ def recommend(
     attrs = mapping(task)
     settings = settings or MetaSettings()
     fingerprint = attrs.get("fingerprint")
-    records = read_history(
-        history, exclude_fingerprint=None if fingerprint is None else str(fingerprint)
+    records = recorded(
+        history, fingerprint=None if fingerprint is None else str(fingerprint), name=None
     )
     with one_thread():
         folder = default_cache_dir() if cache_dir is None else Path(cache_dir)

@@ -15,12 +15,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from foretune.core.seeding import derive_seed
-from foretune.history import read_history
 from foretune.meta.cache import default_cache_dir
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
-from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView
+from foretune.search.meta_history import recorded
+from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import fitting, follows, mapping, numbers
@@ -28,7 +28,7 @@ from foretune.search.meta_values import fitting, follows, mapping, numbers
 _log = logging.getLogger(__name__)
 
 _PLANS_KEPT = 256
-_RACES = 5  # re-plans when another process announced the same configuration meanwhile
+_RACES = 10  # plans at most, where other processes announce the same ones meanwhile
 
 
 class MetaSampler(BaseSampler):
@@ -40,8 +40,9 @@ class MetaSampler(BaseSampler):
     it is a Gaussian-process sampler. Conditional, changing and mixed spaces are modelled whole.
 
     Args:
-        history: A storage URL, an Optuna storage, an exported parquet file, or a list of these.
-            The study itself may be in it: its own trials are no history.
+        history: A storage URL, an Optuna storage, an exported parquet file, a list of these, or
+            what `foretune.read_history` made of them. The study itself may be in it: its own
+            trials are no history.
         seed: Same seed, same history, one worker: the same trials, bit for bit.
         default_params: One or several known-good configurations, tried first; if None, those in
             the study's user attribute ``default_params``.
@@ -158,6 +159,7 @@ class MetaSampler(BaseSampler):
                         for k, v in mapping(attrs.get("model_descriptors")).items()
                     },
                     seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
+                    attempt=attempt,
                 )
             )  # fmt: skip
             self._announce(study, trial, plan)
@@ -172,14 +174,14 @@ class MetaSampler(BaseSampler):
         storage.set_trial_system_attr(trial._trial_id, WHY_KEY, cast(Any, plan.why))
 
     def _raced(self, study: Study, trial: FrozenTrial, plan: Plan) -> bool:
-        """Whether another running trial has announced the very same configuration."""
+        """Whether another worker announced, or even finished, the very same meanwhile.
+
+        Each worker announces before it looks, so of two with one plan at least one sees the other.
+        """
         if plan.why.get("expert") == "repeat":
             return False
-        for other in study.get_trials(deepcopy=False):
-            busy = other.number != trial.number and not other.state.is_finished()
-            if busy and other.system_attrs.get(PLAN_KEY) == plan.params:
-                return True
-        return False
+        others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
+        return any(configuration(other) == plan.params for other in others)
 
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
@@ -191,10 +193,9 @@ class MetaSampler(BaseSampler):
         if self._history is None or not self._settings.ablation.history:
             return None
         same = None if self._include_same_data else study.user_attrs.get("fingerprint")
-        records = read_history(
-            self._history, exclude_fingerprint=None if same is None else str(same),
-            exclude_studies=(study.study_name,),
-        )  # fmt: skip
+        records = recorded(
+            self._history, fingerprint=None if same is None else str(same), name=study.study_name
+        )
         model = MetaModel.fit(records, self._settings, self._cache_dir)
         if model is None:
             _log.warning("The history holds nothing to learn from; searching without it.")

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from foretune.meta.codec import Codec, ParamCode
 from foretune.meta.conditions import Rule, apply_rules, infer_rules
 from foretune.meta.model import MetaModel
-from foretune.search.meta_observe import StudyView
+from foretune.search.meta_observe import SCORED, StudyView
 
 _MAX_HISTORY_ROWS = 2_000
 _SWITCH = 0.1  # chance that a perturbed configuration takes another choice, a parameter
@@ -126,8 +126,8 @@ def believe(
             related = np.concatenate(rows)
             related = related[:: len(related) // _MAX_HISTORY_ROWS + 1]
     own = Codec(tuple(params))
-    finished = np.array([t.state.is_finished() for t in view.trials], bool)
-    raw = view.raw(own)[finished] if len(view.trials) else np.zeros((0, len(params)))
+    whole = np.array([t.state in SCORED for t in view.trials], bool)
+    raw = view.raw(own)[whole] if len(view.trials) else np.zeros((0, len(params)))
     if related is not None and model is not None:
         known = own.translate(related, model.codec)
         # A parameter that the history lacks is no evidence about its conditions there.
@@ -160,8 +160,7 @@ def _unseen(
     names = {n for k in tasks for n in model.signatures[k]} - shown
     if not names:
         return []
-    finished = [t for t in view.trials if t.state.is_finished()]
-    rows = model.codec.to_raw([t.params for t in finished])
+    rows = model.codec.to_raw([t.params for t in view.trials if t.state in SCORED])
     believed = []
     for j, param in enumerate(model.codec.params):
         if param.name not in names:
