@@ -77,11 +77,13 @@ class StudyView:
                 return int(why.get("since", trial.number)) if same else number
         return number
 
-    @property
-    def n_started(self) -> int:
-        """How many trials were quasi-random ones, of a search without (or after) its history."""
+    @cached_property
+    def started(self) -> np.ndarray:
+        """(n,) whether each trial was one of a search without (or after) its history's start."""
         reasons = [t.system_attrs.get(WHY_KEY) for t in self.trials]
-        return sum(isinstance(why, Mapping) and why.get("expert") == "start" for why in reasons)
+        return np.array(
+            [isinstance(why, Mapping) and why.get("expert") == "start" for why in reasons], bool
+        )
 
     @cached_property
     def log_seconds(self) -> np.ndarray:

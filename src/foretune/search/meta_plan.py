@@ -77,8 +77,8 @@ class Planner:
         if verdict is not None:
             since = desk.ask.view.since(verdict.text, desk.ask.number)
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
-            if verdict.text == "ignored" and desk.ask.view.n_started < _n_start(desk):
-                return self._start(desk, why)  # the search starts over, without the history
+            if verdict.text == "ignored" and _starts_over(desk):
+                return self._start(desk, why)
         feasible = desk.feasibility()
 
         def acquisition(raw: np.ndarray) -> np.ndarray:
@@ -133,3 +133,18 @@ class Planner:
 def _n_start(desk: Desk) -> int:
     """How many trials of a cold start are not chosen by a model."""
     return min(max(_MIN_START, len(desk.space.codec.params)), _MAX_START)
+
+
+def _starts_over(desk: Desk) -> bool:
+    """Whether a search whose history misleads should be spread over the space, as a cold one.
+
+    The first such trial is the test: where it is worse than most of what the history picked, the
+    history was of use after all, whatever it predicts now, and no more are spent.
+    """
+    started = desk.ask.view.started[desk.scored]
+    scores = desk.ask.view.scores[desk.scored]
+    if desk.ask.view.started.sum() >= _n_start(desk):
+        return False
+    if not started.any() or started.all():
+        return True
+    return bool(scores[started].max() > np.median(scores[~started]))
