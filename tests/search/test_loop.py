@@ -12,7 +12,7 @@ from foretune.core import NullObserver, Status, TrialResult
 from foretune.search import SearchError, open_study, progress, run_search
 from foretune.search.best_model import best_model, keep
 from foretune.space import Choice, Float, Space
-from foretune.testing.samplers import TASK, Run, train_planted
+from foretune.testing.planted import TASK, Run, train_planted
 
 FREE = Space((Float("lr", 1e-5, 1e-2, log=True), Choice("optimiser", ("adam", "sgd"))))
 

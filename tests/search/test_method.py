@@ -17,7 +17,7 @@ from foretune.config.schema.search import (
 from foretune.core import Budget, ConfigError
 from foretune.search import build_method, build_pruner
 from foretune.space import Choice, Float, Space, point_key
-from foretune.testing.samplers import CONDITIONAL, FINITE, Run
+from foretune.testing.planted import CONDITIONAL, FINITE, Run
 
 FLAT = Space((Float("lr", 1e-5, 1e-2, log=True), Choice("optimiser", ("adam", "sgd"))))
 

@@ -9,7 +9,7 @@ from foretune.search import plot_search
 from foretune.search.meta_observe import WHY_KEY
 from foretune.search.why import why
 from foretune.space import Choice, Space
-from foretune.testing.samplers import CONDITIONAL, Run
+from foretune.testing.planted import CONDITIONAL, Run
 
 
 def test_three_pictures_of_a_real_search(tmp_path):

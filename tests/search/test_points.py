@@ -7,7 +7,7 @@ from foretune.config.schema.search import BayesConfig, SearchConfig
 from foretune.search.distributions import distribution, suggest
 from foretune.search.points import PointSampler, model_points, random_points
 from foretune.space import Choice, Float, Int, Space, point_key
-from foretune.testing.samplers import CONDITIONAL, FINITE, planted_score
+from foretune.testing.planted import CONDITIONAL, FINITE, planted_score
 
 
 @pytest.mark.parametrize(

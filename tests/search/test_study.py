@@ -17,7 +17,7 @@ from foretune.core import HistoryError, Status, TrialResult
 from foretune.history.store import open_storage
 from foretune.search import open_study, progress, study_name
 from foretune.search.lease import LASTS_S, LEASE, Lease, holder_lives
-from foretune.testing.samplers import CONDITIONAL, TASK, Run, train_planted
+from foretune.testing.planted import CONDITIONAL, TASK, Run, train_planted
 
 POINT = {"model": "small", "lr": 1e-3, "epochs": 1, "optimiser": "adam"}
 
@@ -160,7 +160,7 @@ KILLED = """
 import os, sys, optuna
 from foretune.config.schema.search import SearchConfig
 from foretune.history.store import open_storage
-from foretune.testing.samplers import Run, train_planted
+from foretune.testing.planted import Run, train_planted
 
 def dies_in_the_third(spec, on_epoch):
     if spec.number == 2:
@@ -195,7 +195,7 @@ SAME = """
 import json, sys
 from pathlib import Path
 from foretune.config.schema.search import SearchConfig
-from foretune.testing.samplers import Run
+from foretune.testing.planted import Run
 for method in ("random", "grid", "bayes"):
     run = Run(SearchConfig(method=method, n_trials=14), Path(sys.argv[1]))
     run()
