@@ -98,10 +98,11 @@ class MetaModel:
         names = np.array([p.name for p in self.codec.params])
         return tuple(frozenset(names[~np.isnan(t.raw).all(0)].tolist()) for t in self.tasks.tasks)
 
-    @cached_property
-    def spread_prior(self) -> SpreadPrior:
-        """How widely past tasks' scores spread."""
-        return SpreadPrior.fit(np.array([t.scale.spread for t in self.tasks.tasks]))
+    def spread_prior(self, metric: str) -> SpreadPrior:
+        """How widely the scores of past tasks of a metric spread; of all where none has it."""
+        tasks = self.tasks.tasks
+        alike = [t for t in tasks if metric and t.metric == metric] or tasks
+        return SpreadPrior.fit(np.array([t.scale.spread for t in alike]))
 
     @cached_property
     def regressors(self) -> Regressors:

@@ -10,6 +10,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from foretune.history import HistoryRecords, StudyRecord
+from foretune.history.attrs import METRIC
 from foretune.meta.codec import Codec, ParamCode, merge
 from foretune.meta.normalise import Scale, normalise
 
@@ -32,6 +33,7 @@ class Task:
         log_seconds: (n,) natural logarithm of each trial's seconds, NaN unknown.
         failed: Configurations that failed, (m, p).
         descriptors: The task's own numbers.
+        metric: What the scores are, where the study says so.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Task:
     log_seconds: np.ndarray
     failed: np.ndarray
     descriptors: Mapping[str, float]
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,8 @@ def _task(
     log_seconds = np.log(np.where(seconds > 0, seconds, np.nan))
     failed = raw[study.states == TrialState.FAIL.value][:MAX_TRIALS]
     descriptors = _numbers(study.user_attrs.get("task_descriptors")) if use_descriptors else {}
-    return Task(study.name, raw[rows], u, scale, log_seconds, failed, descriptors)
+    metric = str(study.user_attrs.get(METRIC) or "")
+    return Task(study.name, raw[rows], u, scale, log_seconds, failed, descriptors, metric)
 
 
 def _thin(score: np.ndarray, seed: int) -> np.ndarray:

@@ -93,7 +93,7 @@ def check(model: MetaModel, task: Task, n_shown: int) -> TaskCheck:
 
     expert = HistoryExpert.fit(
         model.network, observed=inputs(shown), y=y[shown], running=inputs(rest[:0]),
-        prior=model.spread_prior, by_map=model.settings.ablation.placing,
+        prior=model.spread_prior(task.metric), by_map=model.settings.ablation.placing,
     )  # fmt: skip
     widths = np.array([_QUANTILES[level] for level in LEVELS])
     predicted = expert.predict(inputs(rest), np.concatenate([[0.0], -widths, widths]))

@@ -32,6 +32,7 @@ class Ask:
         asked: Distributions that the trial has asked for so far.
         defaults: Known-good configurations, tried first.
         task: The task's descriptors; models: descriptors by model.
+        metric: What the scores are, where the study says so.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
     """
@@ -43,6 +44,7 @@ class Ask:
     defaults: Sequence[Mapping[str, object]]
     task: Mapping[str, float]
     models: Mapping[str, Mapping[str, float]]
+    metric: str
     seed: int
     attempt: int = 0
 

@@ -106,7 +106,7 @@ class Planner:
             return self._target(desk, observed, y, running), None
         history = HistoryExpert.fit(
             self.model.network, observed=observed, y=y, running=running,
-            prior=self.model.spread_prior, by_map=ablation.placing,
+            prior=self.model.spread_prior(desk.ask.metric), by_map=ablation.placing,
         )  # fmt: skip
         if not (ablation.guard and Verdict.possible(len(y))):
             return history, Verdict(1.0, len(y))

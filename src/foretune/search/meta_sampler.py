@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from foretune.core.seeding import derive_seed
+from foretune.history.attrs import METRIC
 from foretune.meta.cache import default_cache_dir
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
@@ -158,6 +159,7 @@ class MetaSampler(BaseSampler):
                         str(k): numbers(v)
                         for k, v in mapping(attrs.get("model_descriptors")).items()
                     },
+                    metric=str(attrs.get(METRIC) or ""),
                     seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
                     attempt=attempt,
                 )
@@ -198,7 +200,8 @@ class MetaSampler(BaseSampler):
         )
         model = MetaModel.fit(records, self._settings, self._cache_dir)
         if model is None:
-            _log.warning("The history holds nothing to learn from; searching without it.")
+            level = logging.WARNING if records.studies else logging.INFO
+            _log.log(level, "The history holds nothing to learn from; searching without it.")
         else:
             _log.info(
                 "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
