@@ -42,11 +42,15 @@ def load_rows(arguments: argparse.Namespace) -> Any:
 
 def run_foretune(data: Any, arguments: argparse.Namespace) -> Callable[..., dict[str, float]]:
     """This trainer."""
-    from foretune.config.schema.trainer import TrainerConfig
+    from foretune.config.schema.trainer import TrainerConfig, Truncation
     from foretune.core import TrialSpec
     from foretune.train import TrainObjective, load_cards
 
-    config = TrainerConfig(threads=arguments.threads, max_length=arguments.max_length)
+    config = TrainerConfig(
+        threads=arguments.threads,
+        max_length=arguments.max_length,
+        truncation=Truncation.head,  # the same tokens for every contestant
+    )
     objective = TrainObjective(data, load_cards(CONF, [MODELS[arguments.task]]), config)
 
     def run(params: dict[str, Any], number: int) -> dict[str, float]:
