@@ -2,11 +2,13 @@
 """Prints MetaSampler's table on the transfer benchmark: targets, what is reached, the ablations.
 
     python benchmarks/sampler.py --bench ../shared/bench                    # the table
-    python benchmarks/sampler.py --bench ../shared/bench --only ablations   # the ablations
-    python benchmarks/sampler.py --only family                              # the conditional family
+    python benchmarks/sampler.py --bench ../shared/bench --only ablations  # the ablations
+    python benchmarks/sampler.py --only family  # the conditional family
+    python benchmarks/sampler.py --bench ../shared/bench --only folds  # what choices are made by
 
 Means of min-max normalised regret over ten tasks and the seeds; exit code 1 where a target of the
-table is missed.
+table is missed. ``folds`` never looks at the ten: it holds out a quarter of the history's own tasks
+in turn and learns from the others.
 """
 
 from __future__ import annotations
@@ -61,7 +63,12 @@ ABLATIONS = (
     Run("no placing", ablation=Ablation(placing=False)),
     Run("no descriptors", ablation=Ablation(descriptors=False)),
     Run("episodes", ablation=Ablation(training="episodes")),
-    Run("episodes and likelihood", ablation=Ablation(training="mixed")),
+    Run("likelihood", ablation=Ablation(training="marginal")),
+)
+FOLDS = 4
+CHOICES = tuple(
+    Run(training, ablation=Ablation(training=training))
+    for training in ("marginal", "episodes", "mixed")
 )
 
 
@@ -72,7 +79,9 @@ def main() -> int:
     )
     shared = os.environ.get("FORETUNE_SHARED")
     parser.add_argument("--bench", type=Path, default=Path(shared) / "bench" if shared else None)
-    parser.add_argument("--only", choices=["table", "ablations", "family"], default="table")
+    parser.add_argument(
+        "--only", choices=["table", "ablations", "folds", "family"], default="table"
+    )
     parser.add_argument("--run", help="only the line of this name")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=100)
@@ -86,11 +95,12 @@ def main() -> int:
         print("the transfer benchmark is not here: give --bench FOLDER or set FORETUNE_SHARED")
         return 2
     sys.path.insert(0, str(a.bench.resolve()))
-    runs = [r for r in (TABLE if a.only == "table" else ABLATIONS) if a.run in (None, r.name)]
+    lines = {"table": TABLE, "ablations": ABLATIONS, "folds": CHOICES}[a.only]
+    runs = [r for r in lines if a.run in (None, r.name)]
     missed: list[str] = []
     reached: dict[str, np.ndarray] = {}
     for run in runs:
-        reached[run.name] = line(run, a)
+        reached[run.name] = folds(run, a) if a.only == "folds" else line(run, a)
         missed += misses(run, reached)
     print("missed: " + "; ".join(missed) if missed else "every target is reached")
     return int(bool(missed))
@@ -106,7 +116,30 @@ def line(run: Run, a: argparse.Namespace) -> np.ndarray:
     asked = argparse.Namespace(sampler="foretune:MetaSampler", history=run.history, per_task=200)
     url = transfer.history_url(surrogate, past[: run.tasks], asked)
     return score(
-        run, surrogate, scored[: a.scored], url, seeds=a.seeds, trials=a.trials,
+        run, surrogate, [(task, url) for task in scored[: a.scored]], seeds=a.seeds,
+        trials=a.trials, objective=lambda task: transfer.objective(surrogate, task, False, []),
+    )  # fmt: skip
+
+
+def folds(run: Run, a: argparse.Namespace) -> np.ndarray:
+    """As `line`, on the history's own tasks, each with a history that lacks its fold."""
+    import transfer
+    from surrogate import Surrogate
+
+    surrogate = Surrogate(a.bench / "lcbench")
+    past, _ = transfer.split(surrogate)
+    cases: list[tuple[str, str | None]] = []
+    for fold in range(FOLDS):
+        held_out = past[fold::FOLDS]
+        path = Path(tempfile.gettempdir()) / f"{surrogate.name}-fold-{fold}-of-{FOLDS}.db"
+        if not path.exists():
+            part = path.with_suffix(f".{os.getpid()}")
+            rest = [task for task in past if task not in held_out]
+            transfer.write_history(surrogate, rest, f"sqlite:///{part}", run.history, 200)
+            part.rename(path)
+        cases += [(task, f"sqlite:///{path}") for task in held_out]
+    return score(
+        run, surrogate, cases, seeds=a.seeds, trials=a.trials,
         objective=lambda task: transfer.objective(surrogate, task, False, []),
     )  # fmt: skip
 
@@ -114,16 +147,15 @@ def line(run: Run, a: argparse.Namespace) -> np.ndarray:
 def score(
     run: Run,
     surrogate: Any,
-    tasks: list[str],
-    url: str | None,
+    cases: list[tuple[str, str | None]],
     *,
     seeds: int,
     trials: int,
     objective: Callable[[str], Callable[[optuna.Trial], float]],
 ) -> np.ndarray:
-    """Mean regret a trial over tasks and seeds, printed with the seconds it took."""
+    """Mean regret a trial over tasks (each with its history) and seeds, printed with its cost."""
     regrets, seconds, first = [], [], []
-    for task in tasks:
+    for task, url in cases:
         for seed in range(seeds):
             start = time.perf_counter()
             sampler = MetaSampler(url, seed=seed, ablation=run.ablation)
@@ -170,7 +202,7 @@ def family(a: argparse.Namespace) -> int:
     )
     for run in runs:
         score(
-            run, surrogate, scored, url, seeds=a.seeds, trials=a.trials,
+            run, surrogate, [(task, url) for task in scored], seeds=a.seeds, trials=a.trials,
             objective=lambda task: define_by_run(surrogate, task),
         )  # fmt: skip
     return 0

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 Descriptors = Mapping[str, float]
 
-_MEMBERS = 3
+_MEMBERS = 5  # of an ensemble (Lakshminarayanan et al. 2017)
 _PORTFOLIO = 20
 _RULE_ROWS = 5_000
 _BEST_PER_TASK = 8

@@ -18,8 +18,8 @@ class Ablation:
         guard: Let the new task's own trials overrule the history.
         placing: Find the new task's location and scale by MAP; without: median and spread.
         descriptors: Use descriptors of tasks and models.
-        training: ``marginal`` (likelihood of batches), ``episodes`` (queries given a context) or
-            ``mixed`` (both in turn).
+        training: ``mixed`` (the two others in turn), ``marginal`` (likelihood of batches) or
+            ``episodes`` (queries given a context).
     """
 
     history: bool = True
@@ -27,7 +27,7 @@ class Ablation:
     guard: bool = True
     placing: bool = True
     descriptors: bool = True
-    training: Literal["marginal", "episodes", "mixed"] = "marginal"
+    training: Literal["marginal", "episodes", "mixed"] = "mixed"
 
 
 @dataclass(frozen=True)

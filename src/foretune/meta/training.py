@@ -1,4 +1,4 @@
-"""How is the deep kernel meta-trained? In episodes, or by the marginal likelihood of batches."""
+"""How is the deep kernel meta-trained? In episodes and by the marginal likelihood, in turn."""
 
 from __future__ import annotations
 
