@@ -167,6 +167,7 @@ class TargetExpert:
         groups: np.ndarray,
         known: Tensor | None,
         refit: bool,
+        anew: bool,
         rng: np.random.Generator,
     ) -> TargetExpert:
         """Fit to the observations ``y`` (n,), then believe the running trials' outcomes.
@@ -177,14 +178,15 @@ class TargetExpert:
             running: Configurations whose outcome is not known yet.
             groups: Parameter of each of ``own``'s columns.
             known: Parameters of an earlier fit.
-            refit: Fit anew, starting from ``known`` too; else take them as they are.
+            refit: Fit, starting from ``known``; else take them as they are.
+            anew: Fit from the prior's mean as well.
             rng: Draws the other processes.
         """
         spread = float(y.std())
         scale = Scale(float(y.mean()), spread if spread > 0 else 1.0)
         z = (y - scale.location) / scale.spread
         if refit or known is None:
-            best = fit_target(observed.own, z, groups, start=known)
+            best = fit_target(observed.own, z, groups, start=known, anew=anew)
         else:
             best = refresh_target(observed.own, z, groups, known)
         gps = [best, *alternatives(best, observed.own, groups, rng)]

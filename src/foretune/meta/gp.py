@@ -22,16 +22,17 @@ _MAX_JITTER = 1e-1
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
     """Squared Euclidean distances: ``a`` (..., n, d), ``b`` (..., m, d) -> (..., n, m)."""
-    cross = a @ b.transpose(-1, -2)
-    return (
-        a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :] - 2.0 * cross
-    ).clamp_min(0.0)
+    out = (a @ b.transpose(-1, -2)).mul_(-2.0)  # in place: fresh memory costs more than the sum
+    out += a.square().sum(-1)[..., :, None]
+    out += b.square().sum(-1)[..., None, :]
+    return out.clamp_min(0.0)
 
 
 def matern52(squared: Tensor) -> Tensor:
     """Matern kernel of smoothness 5/2 on squared distances, 1 at distance 0."""
-    r = torch.sqrt(5.0 * squared + _TINY_DISTANCE)
-    return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+    r = (5.0 * squared).add_(_TINY_DISTANCE).sqrt_()
+    polynomial = r.square().div_(3.0).add_(r).add_(1.0)
+    return polynomial * r.neg().exp_()
 
 
 def cholesky(K: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from foretune.meta.network import DeepKernel, Features
 from foretune.meta.tasks import Tasks
 
 _MAX_CANDIDATES = 1500
+_ROWS_AT_ONCE = 256  # kernel matrices that fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Regressors:
 
     def predict(self, raw: np.ndarray) -> np.ndarray:
         """Normalised score of each configuration on each past task, (t, q)."""
+        parts = range(0, max(len(raw), 1), _ROWS_AT_ONCE)
+        return np.concatenate([self._predict(raw[i : i + _ROWS_AT_ONCE]) for i in parts], axis=1)
+
+    def _predict(self, raw: np.ndarray) -> np.ndarray:
         out = np.empty((len(self.alphas), len(raw)))
         shared = None if self.context.task.names else self._query(raw, 0)
         for k, (features, alpha) in enumerate(zip(self.features, self.alphas, strict=True)):

@@ -107,7 +107,12 @@ class _Posterior:
 
 
 def fit_target(
-    X: np.ndarray, z: np.ndarray, groups: np.ndarray, *, start: Tensor | None = None
+    X: np.ndarray,
+    z: np.ndarray,
+    groups: np.ndarray,
+    *,
+    start: Tensor | None = None,
+    anew: bool = True,
 ) -> TargetGP:
     """Fit by maximum a posteriori.
 
@@ -115,11 +120,12 @@ def fit_target(
         X: Encoded configurations in [0, 1], (n, d).
         z: Standardised scores, higher is better, (n,).
         groups: Parameter of each column, (d,) in 0..p-1; columns of one share a length scale.
-        start: ``log_params`` of an earlier fit on the same columns, if any: an early optimum may
-            have become a poor one, so the prior's mean is tried as well.
+        start: ``log_params`` of an earlier fit on the same columns, if any.
+        anew: Try the prior's mean as well: an early optimum may have become a poor one.
     """
     posterior = _Posterior(torch.as_tensor(X), torch.as_tensor(z), torch.as_tensor(groups))
-    starts = [posterior.mean] + ([] if start is None else [start])
+    starts = [posterior.mean] if anew or start is None else []
+    starts += [] if start is None else [start]
     fits = [minimise(posterior.loss, v, max_steps=_FIT_STEPS) for v in starts]
     return posterior.process(min(fits, key=lambda v: float(posterior.loss(v))))
 

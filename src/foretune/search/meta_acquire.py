@@ -16,9 +16,16 @@ Legalise = Callable[[np.ndarray], np.ndarray]
 Acquisition = Callable[[np.ndarray], np.ndarray]
 
 
+def row_keys(raw: np.ndarray) -> list[bytes]:
+    """Canonical hashes of raw configurations (n, p): equal exactly where every active value is."""
+    plain = np.where(np.isnan(raw), np.inf, raw) + 0.0
+    joined, width = plain.tobytes(), plain.shape[1] * plain.itemsize
+    return [joined[i * width : (i + 1) * width] for i in range(len(raw))]
+
+
 def row_key(row: np.ndarray) -> bytes:
-    """Canonical hash of a raw configuration: equal exactly where every active value is."""
-    return (np.where(np.isnan(row), np.inf, row) + 0.0).tobytes()
+    """The hash of one configuration (p,)."""
+    return row_keys(row[None])[0]
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Optimiser:
 
     def new(self, raw: np.ndarray) -> np.ndarray:
         """(n,) whether each legal configuration is one that was not seen."""
-        return np.array([row_key(row) not in self.seen for row in raw], bool)
+        return np.array([key not in self.seen for key in row_keys(raw)], bool)
 
     def candidates(
         self, *, good: np.ndarray, known: np.ndarray, rng: np.random.Generator

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from foretune.meta.cost import Feasibility
 from foretune.meta.experts import Inputs
 from foretune.meta.model import MetaModel
-from foretune.search.meta_acquire import Optimiser, row_key
+from foretune.search.meta_acquire import Optimiser, row_key, row_keys
 from foretune.search.meta_observe import StudyView
 from foretune.search.meta_space import BelievedSpace, related_tasks
 
@@ -83,7 +83,7 @@ class Desk:
         self.scored = scored
         self.n_observed = len(scored)
         self.n_tried = len(self.raw)
-        self.seen = frozenset(row_key(row) for row in self.raw)
+        self.seen = frozenset(row_keys(self.raw))
 
     def legal(self, raw: np.ndarray) -> np.ndarray:
         """Complete rows made legal for this trial, (n, p)."""
