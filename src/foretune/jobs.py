@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretune.build import build_setup, past_studies
@@ -69,6 +70,56 @@ def recommend_job(config: RootConfig) -> Report:
         rows=rows,
         lines=(*lines, "quality: 0 is the median trial of a past task, 1 its best tenth"),
     )
+
+
+def select_job(config: RootConfig) -> Report:
+    """Which model fits ``config.task``, from a few labelled rows (``job=select``).
+
+    Raises:
+        ForetuneError: The task's data or models cannot be had, or tell nothing.
+    """
+    from foretune.model_choice import choose_model
+
+    setup = build_setup(config, conf_folder())
+    info = setup.data.info
+    found = choose_model(
+        setup.data,
+        setup.cards,
+        selection=config.selection,
+        trainer=config.trainer,
+        cache_dir=_probe_cache(config),
+    )
+    probes = tuple(found.members[0].probes)
+    columns = ("model", *probes, config.selection.method, "80 % within", "takes", "weights", "")
+    rows = tuple(
+        (
+            m.name,
+            *(f"{m.probes[probe]:.3f}" for probe in probes),
+            f"{m.score:.3f}",
+            f"{m.low:.3f} to {m.high:.3f}",
+            format_duration(m.seconds),
+            f"{m.memory_mb:.0f} MB",
+            "chosen" if m.name == found.choice.name else "",
+        )
+        for m in found.members
+    )
+    return Report(
+        title=f"Which model for {info.name}, seen from {found.n_rows} labelled rows",
+        columns=columns,
+        rows=rows,
+        lines=(
+            *setup.notes,
+            *found.left_out,
+            f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
+        ),
+    )
+
+
+def _probe_cache(config: RootConfig) -> Path:
+    from foretune.meta.cache import default_cache_dir
+
+    given = config.search.meta.cache_dir
+    return Path(given) if given else default_cache_dir()
 
 
 def explain_job(config: RootConfig) -> Report:

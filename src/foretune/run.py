@@ -105,6 +105,7 @@ def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:
     reports: dict[str, Callable[[RootConfig], Report | HistoryReport]] = {
         "history": lambda config: run_history_job(config.history, config.storage),
         "recommend": jobs.recommend_job,
+        "select": jobs.select_job,
         "explain": jobs.explain_job,
         "meta-validate": jobs.validate_job,
     }

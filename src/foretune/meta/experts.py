@@ -12,7 +12,7 @@ from torch import Tensor
 
 from foretune.meta.gp import cholesky, condition, leave_one_out, log_ei
 from foretune.meta.network import DeepKernel, Features
-from foretune.meta.normalise import Scale
+from foretune.meta.normalise import Scale, normalise
 from foretune.meta.placing import SpreadPrior, place, place_by_quantiles
 from foretune.meta.target import TargetGP, alternatives, fit_target, refresh_target
 
@@ -154,6 +154,8 @@ class TargetExpert:
 
     gps: tuple[TargetGP, ...]
     scale: Scale
+    centre: float
+    deviation: float
     n_observed: int
     name = "target"
 
@@ -182,9 +184,9 @@ class TargetExpert:
             anew: Fit from the prior's mean as well.
             rng: Draws the other processes.
         """
-        spread = float(y.std())
-        scale = Scale(float(y.mean()), spread if spread > 0 else 1.0)
-        z = (y - scale.location) / scale.spread
+        u, scale = normalise(y)
+        centre, deviation = float(u.mean()), float(u.std()) or 1.0
+        z = (u - centre) / deviation
         if refit or known is None:
             best = fit_target(observed.own, z, groups, start=known, anew=anew)
         else:
@@ -192,7 +194,7 @@ class TargetExpert:
         gps = [best, *alternatives(best, observed.own, groups, rng)]
         if len(running.own):
             gps = [gp.extended(running.own, gp.predict(running.own)[0]) for gp in gps]
-        return cls(tuple(gps), scale, len(y))
+        return cls(tuple(gps), scale, centre, deviation, len(y))
 
     def log_ei(self, inputs: Inputs) -> Tensor:
         """See `Expert`: the processes' mean."""
@@ -200,14 +202,16 @@ class TargetExpert:
         for gp in self.gps:
             mean, variance = gp.predict(inputs.own)
             each.append(log_ei(mean, variance.sqrt(), gp.z.max()))
-        return torch.logsumexp(torch.stack(each), 0) + math.log(self.scale.spread / len(each))
+        unit = self.scale.spread * self.deviation
+        return torch.logsumexp(torch.stack(each), 0) + math.log(unit / len(each))
 
     def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
         """See `Expert`: by the best fit."""
         gp = self.gps[0]
         mean, variance = gp.predict(inputs.own)
         sd = (variance + gp.noise).sqrt().numpy()
-        return self.scale.location + self.scale.spread * (mean.numpy() + quantiles[:, None] * sd)
+        z = mean.numpy() + quantiles[:, None] * sd
+        return self.scale.undo(self.centre + self.deviation * z)
 
     def leave_one_out(self) -> np.ndarray:
         """See `Expert`: by the best fit."""

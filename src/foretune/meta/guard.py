@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 _MIN_TRIALS = 4
 _BOOTSTRAPS = 64
 _TRUSTED, _IGNORED = 0.5, 0.25
+MEMORY = 3  # votes that must all be in favour
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,14 @@ class Verdict:
     """How much the history's experts count against the new task's own process.
 
     Attributes:
-        weight: Share of bootstrap samples in which the history predicts better, in [0, 1].
+        weight: How much, in [0, 1]: the least of the latest votes.
         n: Observations that it was judged by.
+        vote: Share of bootstrap samples in which the history predicts better; None: no vote yet.
     """
 
     weight: float
     n: int
+    vote: float | None = None
 
     @staticmethod
     def possible(n: int) -> bool:
@@ -37,7 +41,12 @@ class Verdict:
 
 
 def judge(
-    history: np.ndarray, target: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    history: np.ndarray,
+    target: np.ndarray,
+    y: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    before: Sequence[float] = (),
 ) -> Verdict:
     """Vote by leave-one-out ranking, as RGPE does (Feurer et al. 2018, section 4).
 
@@ -46,17 +55,22 @@ def judge(
     history. Its likelihood would be the sharper judge but is the wrong one: a noise-free process
     that knows a dozen neighbours is always surer of them than the history can be.
 
+    Trust is lost at once and regained slowly: a single lucky vote of a history that was ignored
+    would else spend trials on it again and again.
+
     Args:
         history: Leave-one-out predictions of the history's networks, (n,).
         target: Those of the target-only processes, (n,).
         y: What was observed, (n,).
         rng: Draws the bootstrap samples.
+        before: The votes of the trials before, as far as they are remembered.
     """
     n = len(y)
     rows = rng.integers(n, size=(_BOOTSTRAPS, n))
     pick = rows[:, :, None], rows[:, None, :]
     wrong = [_discordant(side, y)[pick].sum((1, 2)) for side in (history, target)]
-    return Verdict(float(np.mean(wrong[0] <= wrong[1])), n)
+    vote = float(np.mean(wrong[0] <= wrong[1]))
+    return Verdict(min([vote, *before]), n, vote)
 
 
 def _discordant(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -77,6 +77,16 @@ class StudyView:
                 return int(why.get("since", trial.number)) if same else number
         return number
 
+    def votes(self, number: int, n: int) -> list[float]:
+        """The guard's votes of the last ``n`` trials before ``number`` that it judged."""
+        reasons = (
+            t.system_attrs.get(WHY_KEY)
+            for t in sorted(self.trials, key=lambda t: -t.number)
+            if t.number < number
+        )
+        votes = [float(w["vote"]) for w in reasons if isinstance(w, Mapping) and "vote" in w]
+        return votes[:n]
+
     @cached_property
     def started(self) -> np.ndarray:
         """(n,) whether each trial was one of a search without (or after) its history's start."""

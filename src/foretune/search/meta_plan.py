@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
-from foretune.meta.guard import Verdict, judge
+from foretune.meta.guard import MEMORY, Verdict, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_acquire import row_key
@@ -80,6 +80,8 @@ class Planner:
         if verdict is not None:
             since = desk.ask.view.since(verdict.text, desk.ask.number)
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
+            if verdict.vote is not None:
+                why["vote"] = round(verdict.vote, 3)
             if verdict.text == "ignored" and _starts_over(desk):
                 return self._start(desk, why)
         feasible = desk.feasibility()
@@ -119,7 +121,8 @@ class Planner:
             return history, Verdict(1.0, len(y))
         target = self._target(desk, observed, y, running)
         rng = np.random.default_rng([desk.ask.seed, 1])
-        verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng)
+        votes = desk.ask.view.votes(desk.ask.number, MEMORY - 1)
+        verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng, before=votes)
         return (history if rng.random() < verdict.weight else target), verdict
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:

@@ -9,6 +9,7 @@ from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.history import HistoryConfig
 from foretune.config.schema.model import ModelsConfig
 from foretune.config.schema.search import SearchConfig
+from foretune.config.schema.selection import SelectionConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.config.schema.storage import StorageConfig
 from foretune.config.schema.task import TaskConfig
@@ -16,7 +17,7 @@ from foretune.config.schema.tracking import TrackingConfig
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskKind, unknown_name
 
-JOBS = ("search", "history", "recommend", "explain", "meta-validate", "ui")
+JOBS = ("search", "history", "recommend", "select", "explain", "meta-validate", "ui")
 
 
 @dataclass
@@ -37,6 +38,7 @@ class RootConfig:
     model: ModelsConfig = field(default_factory=ModelsConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)

