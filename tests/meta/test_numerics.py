@@ -139,3 +139,13 @@ def test_the_guard_follows_the_evidence(sign, low, high):
     history, target = (right, wrong) if sign > 0 else (-y, right)
     weight = judge(history, target, y, np.random.default_rng(1)).weight
     assert low <= weight <= high
+
+
+def test_the_guard_regains_trust_slowly():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=15)
+    right, wrong = y + 0.1 * rng.normal(size=15), rng.normal(size=15)
+    verdict = judge(right, wrong, y, np.random.default_rng(1), before=[0.9, 0.1])
+    assert verdict.vote is not None
+    assert verdict.vote > 0.9
+    assert (verdict.weight, verdict.text) == (0.1, "ignored")

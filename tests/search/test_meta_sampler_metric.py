@@ -36,6 +36,16 @@ def history(tmp_path: Path) -> str:
     return url
 
 
+def test_no_score_is_shown_that_the_metric_cannot_have(history: str, tmp_path: Path):
+    sampler = MetaSampler(history, seed=0, cache_dir=tmp_path, meta_iterations=60)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.set_user_attr("metric_range", [0.0, 0.5])
+    study.optimize(accuracy, n_trials=3)
+    for trial in study.trials[1:]:
+        why = trial.system_attrs["foretune:why"]
+        assert 0.0 <= why["interval"][0] <= why["score"] <= why["interval"][1] <= 0.5
+
+
 @pytest.mark.parametrize("n_before", [1, 2])
 def test_what_is_predicted_lies_in_the_metrics_own_units(
     history: str, tmp_path: Path, n_before: int

@@ -22,6 +22,9 @@ class TaskKind(StrEnum):
         return "image" if self is TaskKind.IMAGE_CLASSIFICATION else "text"
 
 
+_CORRELATIONS = frozenset({"pearson", "spearman", "matthews"})
+
+
 @dataclass(frozen=True)
 class TaskInfo:
     """A task as every room knows it.
@@ -58,6 +61,13 @@ class TaskInfo:
     rows: Mapping[str, int] = field(default_factory=dict)
     descriptors: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def metric_range(self) -> tuple[float, float | None]:
+        """The least and the greatest that ``metric`` can be; None: no bound."""
+        if self.metric == "mse":
+            return 0.0, None
+        return (-1.0 if self.metric in _CORRELATIONS else 0.0), 1.0
 
     def score(self, metrics: Mapping[str, float]) -> float:
         """The score (higher is better) that ``metrics`` mean on this task."""

@@ -17,6 +17,7 @@ from foretune.core import Status, TaskInfo, TrialResult
 # Of a study.
 TASK = "task"
 METRIC = "metric"
+METRIC_RANGE = "metric_range"
 KIND = "kind"
 MODALITY = "modality"
 FINGERPRINT = "fingerprint"
@@ -64,6 +65,7 @@ def study_attributes(
         TASK: task.name,
         "asked": task.asked,
         METRIC: task.metric,
+        METRIC_RANGE: list(task.metric_range),
         "higher_is_better": task.higher_is_better,
         KIND: str(task.kind),
         MODALITY: task.kind.modality,

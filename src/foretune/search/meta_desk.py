@@ -33,6 +33,7 @@ class Ask:
         defaults: Known-good configurations, tried first.
         task: The task's descriptors; models: descriptors by model.
         metric: What the scores are, where the study says so.
+        bounds: What scores can be, (2,), in the study's own direction.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
     """
@@ -45,6 +46,7 @@ class Ask:
     task: Mapping[str, float]
     models: Mapping[str, Mapping[str, float]]
     metric: str
+    bounds: tuple[float, float]
     seed: int
     attempt: int = 0
 

@@ -102,7 +102,7 @@ class Planner:
         raw, value = optimiser.maximise(acquisition, raw, desk.rng)
         row = desk.cheapest(raw, value, self._settings.selection_threshold)
         predicted = expert.predict(desk.inputs(row), np.array([0.0, -_Q90, _Q90]))[:, 0]
-        score, *interval = (desk.ask.view.sign * predicted).tolist()
+        score, *interval = np.clip(desk.ask.view.sign * predicted, *desk.ask.bounds).tolist()
         return desk.plan(
             row, why | {"score": score, "interval": sorted(interval)} | desk.outlook(row)
         )

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from foretune.core.seeding import derive_seed
-from foretune.history.attrs import METRIC
+from foretune.history.attrs import METRIC, METRIC_RANGE
 from foretune.meta.cache import default_cache_dir
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
@@ -24,7 +24,7 @@ from foretune.search.meta_history import recorded
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_threads import one_thread
-from foretune.search.meta_values import fitting, follows, mapping, numbers
+from foretune.search.meta_values import bounds, fitting, follows, mapping, numbers
 
 _log = logging.getLogger(__name__)
 
@@ -160,6 +160,7 @@ class MetaSampler(BaseSampler):
                         for k, v in mapping(attrs.get("model_descriptors")).items()
                     },
                     metric=str(attrs.get(METRIC) or ""),
+                    bounds=bounds(attrs.get(METRIC_RANGE)),
                     seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
                     attempt=attempt,
                 )

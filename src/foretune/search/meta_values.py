@@ -72,3 +72,16 @@ def numbers(value: object) -> dict[str, float]:
     """The finite numbers of a user attribute that should be a dictionary of numbers."""
     pairs = {str(k): float(v) for k, v in mapping(value).items() if isinstance(v, int | float)}
     return {k: v for k, v in pairs.items() if math.isfinite(v)}
+
+
+def bounds(value: object) -> tuple[float, float]:
+    """A user attribute that should be a least and a greatest score, null for none.
+
+    >>> bounds([0, None]), bounds("anything else")
+    ((0.0, inf), (-inf, inf))
+    """
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return -math.inf, math.inf
+    low, high = (v if isinstance(v, int | float) and not math.isnan(v) else None for v in value)
+    low, high = -math.inf if low is None else float(low), math.inf if high is None else float(high)
+    return (low, high) if low < high else (-math.inf, math.inf)
