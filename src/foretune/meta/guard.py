@@ -10,7 +10,7 @@ import numpy as np
 _MIN_TRIALS = 4
 _BOOTSTRAPS = 64
 _TRUSTED, _IGNORED = 0.5, 0.25
-MEMORY = 3  # votes that must all be in favour
+MEMORY = 3  # votes that must all be in favour, once the history was let go
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ def judge(
     history. Its likelihood would be the sharper judge but is the wrong one: a noise-free process
     that knows a dozen neighbours is always surer of them than the history can be.
 
-    Trust is lost at once and regained slowly: a single lucky vote of a history that was ignored
-    would else spend trials on it again and again.
+    Trust that was lost is regained slowly: a single lucky vote of a history that was let go would
+    else spend trials on it again and again.
 
     Args:
         history: Leave-one-out predictions of the history's networks, (n,).
         target: Those of the target-only processes, (n,).
         y: What was observed, (n,).
         rng: Draws the bootstrap samples.
-        before: The votes of the trials before, as far as they are remembered.
+        before: The votes before that count too: once the history was let go, the latest.
     """
     n = len(y)
     rows = rng.integers(n, size=(_BOOTSTRAPS, n))

@@ -121,7 +121,8 @@ class Planner:
             return history, Verdict(1.0, len(y))
         target = self._target(desk, observed, y, running)
         rng = np.random.default_rng([desk.ask.seed, 1])
-        votes = desk.ask.view.votes(desk.ask.number, MEMORY - 1)
+        view = desk.ask.view
+        votes = view.votes(desk.ask.number, MEMORY - 1) if view.started.any() else []
         verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng, before=votes)
         return (history if rng.random() < verdict.weight else target), verdict
 
