@@ -16,6 +16,8 @@ from foretune.meta.normalise import Scale, normalise
 from foretune.meta.placing import SpreadPrior, place, place_by_quantiles
 from foretune.meta.target import TargetGP, alternatives, fit_target, refresh_target
 
+_MIN_FOR_QUANTILES = 20  # observations: the 90 % quantile is then more than the best of a few
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -184,7 +186,10 @@ class TargetExpert:
             anew: Fit from the prior's mean as well.
             rng: Draws the other processes.
         """
-        u, scale = normalise(y)
+        scale = Scale(float(y.mean()), float(np.ptp(y)) or 1.0)  # so wide that it compresses none
+        if len(y) >= _MIN_FOR_QUANTILES:
+            scale = normalise(y)[1]
+        u = scale.apply(y)
         centre, deviation = float(u.mean()), float(u.std()) or 1.0
         z = (u - centre) / deviation
         if refit or known is None:
