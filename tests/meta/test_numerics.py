@@ -149,3 +149,4 @@ def test_the_guard_regains_trust_slowly():
     assert verdict.vote is not None
     assert verdict.vote > 0.9
     assert (verdict.weight, verdict.text) == (0.1, "ignored")
+    assert not verdict.lets_go  # no more trials are spread over the space on an old vote

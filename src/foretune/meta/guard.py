@@ -33,6 +33,11 @@ class Verdict:
         return n >= _MIN_TRIALS
 
     @property
+    def lets_go(self) -> bool:
+        """Whether this very vote, whatever is remembered, is against the history."""
+        return self.vote is not None and self.vote < _IGNORED
+
+    @property
     def text(self) -> str:
         """``trusted``, ``doubted`` or ``ignored``."""
         if self.weight >= _TRUSTED:

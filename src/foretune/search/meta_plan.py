@@ -82,7 +82,7 @@ class Planner:
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
             if verdict.vote is not None:
                 why["vote"] = round(verdict.vote, 3)
-            if verdict.text == "ignored" and _starts_over(desk):
+            if verdict.lets_go and _starts_over(desk):
                 return self._start(desk, why)
         feasible = desk.feasibility()
 
