@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretune.build import build_setup, past_studies
@@ -78,6 +77,7 @@ def select_job(config: RootConfig) -> Report:
     Raises:
         ForetuneError: The task's data or models cannot be had, or tell nothing.
     """
+    from foretune.meta.cache import cache_folder
     from foretune.model_choice import choose_model
 
     setup = build_setup(config, conf_folder())
@@ -87,7 +87,7 @@ def select_job(config: RootConfig) -> Report:
         setup.cards,
         selection=config.selection,
         trainer=config.trainer,
-        cache_dir=_probe_cache(config),
+        cache_dir=cache_folder(config.search.meta.cache_dir),
     )
     probes = tuple(found.members[0].probes)
     columns = ("model", *probes, config.selection.method, "80 % within", "takes", "weights", "")
@@ -113,13 +113,6 @@ def select_job(config: RootConfig) -> Report:
             f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
         ),
     )
-
-
-def _probe_cache(config: RootConfig) -> Path:
-    from foretune.meta.cache import default_cache_dir
-
-    given = config.search.meta.cache_dir
-    return Path(given) if given else default_cache_dir()
 
 
 def explain_job(config: RootConfig) -> Report:

@@ -169,7 +169,11 @@ def _probed(support: Support) -> dict[str, float]:
 
 
 def _selected(scores: Mapping[str, Mapping[str, float]], method: str) -> dict[str, float]:
-    """Each model's score by the selector; the lowest where a probe has no meaning for the task."""
+    """Each model's score by the selector.
+
+    Raises:
+        ModelError: The probe has no meaning for the task.
+    """
     if method == "rank_average":
         return rank_average(scores)
     if all(math.isnan(own[method]) for own in scores.values()):

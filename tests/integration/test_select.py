@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foretune.config.schema import selection
 from foretune.config.schema.root import RootConfig
 from foretune.core import DataError
 from foretune.jobs import select_job
+from foretune.select import PROBES
 
 
 @pytest.fixture
@@ -113,6 +115,10 @@ def test_fewer_examples_than_classes_is_said(config):
     config.selection.support_size = 2
     with pytest.raises(DataError, match="at least"):
         select_job(config)
+
+
+def test_the_configuration_knows_the_probes_that_there_are():
+    assert tuple(PROBES) == selection.PROBES
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ def default_cache_dir() -> Path:
     return Path(given) if given else (Path(base) if base else Path.home() / ".cache") / "foretune"
 
 
+def cache_folder(given: str | Path | None) -> Path:
+    """The folder that was named, else the default one."""
+    return Path(given) if given is not None else default_cache_dir()
+
+
 @cache
 def code_version() -> str:
     """Hash of the source that makes a model, so that one of other code is never loaded."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foretune.meta.cache import default_cache_dir
+from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_history import recorded
@@ -68,7 +68,7 @@ def recommend(
         history, fingerprint=None if fingerprint is None else str(fingerprint), name=None
     )
     with one_thread():
-        folder = default_cache_dir() if cache_dir is None else Path(cache_dir)
+        folder = cache_folder(cache_dir)
         model = MetaModel.fit(records, settings, folder)
         if model is None:
             return []

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.core.seeding import derive_seed
 from foretune.history.attrs import METRIC, METRIC_RANGE
-from foretune.meta.cache import default_cache_dir
+from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
@@ -82,7 +82,7 @@ class MetaSampler(BaseSampler):
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
         )  # fmt: skip
-        self._cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
+        self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
         self._plans: dict[tuple[str, int], Plan] = {}
