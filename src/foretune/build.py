@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
-from foretune.core import ConfigError, SearchPlan, TaskInfo
+from foretune.config.schema.space import SpaceConfig
+from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
-from foretune.history.attrs import STAND_IN, TASK, installed_versions, study_attributes
+from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
 from foretune.history.store import open_storage
 from foretune.search import (
     build_method,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from foretune.train import ModelCard, TaskData, TrainObjective
 
+PROBE = "probe"  # model descriptor: its score on the support set beside the others'
 N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
@@ -46,12 +49,18 @@ class Setup:
         cards: The models in the space.
         space: What is searched.
         notes: What a person should know before it starts.
+        all_cards: The models that there were to choose from.
+        space_config: The section that the space was made from.
+        selection: What the study keeps of how its models were chosen; None: they were not.
     """
 
     data: TaskData
     cards: Mapping[str, ModelCard]
     space: Space
     notes: tuple[str, ...]
+    all_cards: Mapping[str, ModelCard]
+    space_config: SpaceConfig
+    selection: Mapping[str, object] | None = None
 
 
 def build_storage(config: RootConfig) -> RDBStorage:
@@ -77,12 +86,27 @@ def build_setup(config: RootConfig, conf: Path) -> Setup:
     data = load_task(config.task, data_config)
     kind = data.info.kind
     cards, left_out = choose_cards(config.model, conf, kind, on_cpu=_device(config) == "cpu")
+    notes = (data.line, *data.notes, *caps, *left_out)
+    space = space_of(kind, cards, config.space)
+    return Setup(data, cards, space, notes, cards, config.space)
+
+
+def space_of(kind: TaskKind, cards: Mapping[str, ModelCard], config: SpaceConfig) -> Space:
+    """What is searched with these models on a kind of task; the first model's default leads.
+
+    Raises:
+        ConfigError: A parameter is unknown or a range is none.
+    """
     spaces = [
         ModelSpace(card.name, card.space_for(kind.value), card.default_for(kind.value))
         for card in cards.values()
     ]
-    space = build_space(dataclasses.asdict(config.space), spaces, known=_known_params())
-    return Setup(data, cards, space, (data.line, *data.notes, *caps, *left_out))
+    return build_space(dataclasses.asdict(config), spaces, known=_known_params())
+
+
+def study_name_of(setup: Setup, config: RootConfig) -> str:
+    """The name of the search's study."""
+    return study_name(setup.data.info, config.search.method, _identity(setup, config))
 
 
 def build_objective(setup: Setup, config: RootConfig) -> TrainObjective:
@@ -105,18 +129,19 @@ def build_study(
     method_name = config.search.method
     past = past_studies(config, info) if method_name == "meta" else None
     method = build_method(config.search, setup.space, history=past)
-    name = study_name(info, method_name, _identity(setup, config))
+    name = study_name_of(setup, config)
     study = open_study(
         storage,
         name=name,
         higher_is_better=info.higher_is_better,
-        attributes=study_attributes(
+        attributes=_attributes(setup)
+        | study_attributes(
             info,
             search=method.description,
             models=list(setup.cards),
             device=_device(config),
             versions=installed_versions(),
-            model_descriptors={n: card.descriptors() for n, card in setup.cards.items()},
+            model_descriptors=_described(setup),
             default_params=[dict(point) for point in setup.space.defaults],
         ),
         sampler=method.sampler,
@@ -134,6 +159,23 @@ def build_study(
         folder=Path(config.outputs) / "studies" / name,
     )
     return study, plan
+
+
+def _attributes(setup: Setup) -> dict[str, object]:
+    return {} if setup.selection is None else {SELECTION: setup.selection}
+
+
+def _described(setup: Setup) -> dict[str, dict[str, float]]:
+    """Each model's descriptors; with what the support set said of it, on a common scale."""
+    described = {name: dict(card.descriptors()) for name, card in setup.cards.items()}
+    scores = (setup.selection or {}).get("scores")
+    if isinstance(scores, Mapping) and len(scores) > 1:
+        values = list(scores.values())
+        mean, spread = statistics.fmean(values), statistics.pstdev(values) or 1.0
+        for name, own in described.items():
+            if name in scores:
+                own[PROBE] = (scores[name] - mean) / spread
+    return described
 
 
 def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:
@@ -196,8 +238,8 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
     }
     method = dataclasses.asdict(getattr(search, search.method, None) or search.grid)
     return {
-        "space": setup.space.fingerprint(),
-        "models": sorted(setup.cards),
+        "space": space_of(setup.data.info.kind, setup.all_cards, setup.space_config).fingerprint(),
+        "models": sorted(setup.all_cards),
         "rows": dict(setup.data.info.rows),
         "data_seed": config.data.seed,
         "metric": setup.data.info.metric,
@@ -205,7 +247,14 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         "seed": search.seed,
         "pruner": search.pruner,
         "settings": method if search.method in ("grid", "bayes", "meta") else {},
+        "selection": dataclasses.asdict(config.selection) if chooses_models(setup, config) else {},
     }
+
+
+def chooses_models(setup: Setup, config: RootConfig) -> bool:
+    """Whether a support set says which models the search goes on with."""
+    asked = config.search.method == "meta" and config.selection.before_search
+    return asked and config.model.members == "auto" and len(setup.all_cards) > 1
 
 
 def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:

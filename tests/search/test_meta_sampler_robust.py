@@ -225,6 +225,38 @@ def test_descriptors_of_task_and_models_are_used_and_may_be_anything(tmp_path: P
     assert "mid" in {t.params["model"] for t in study.trials}
 
 
+def test_what_a_support_set_says_of_a_model_on_a_task_is_learnt_from(tmp_path):
+    """Which model is best changes from task to task, and only the probe tells it."""
+    storage = optuna.storages.InMemoryStorage()
+    models = ["a", "b", "c"]
+
+    def described(best: str) -> dict[str, dict[str, float]]:
+        return {m: {"size": float(ord(m)), "probe": float(m == best)} for m in models}
+
+    def objective(trial: optuna.Trial, best: str) -> float:
+        lr = trial.suggest_float("lr", 0, 1)
+        model = trial.suggest_categorical("model", models)
+        return float(model == best) - 0.3 * abs(lr - 0.4)
+
+    for k in range(9):
+        study = optuna.create_study(
+            storage=storage, study_name=f"t{k}", direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=k),
+        )  # fmt: skip
+        best = models[k % 3]
+        study.set_user_attr("model_descriptors", described(best))
+        study.optimize(lambda t, best=best: objective(t, best), n_trials=20)
+    for best in models:
+        sampler = MetaSampler(storage, seed=0, cache_dir=tmp_path)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.set_user_attr("model_descriptors", described(best))
+        study.optimize(lambda t, best=best: objective(t, best), n_trials=6)
+        model = sampler.model(study)
+        assert model is not None
+        assert "probe" in model.context.model.names
+        assert [t.params["model"] for t in study.trials[1:]].count(best) >= 4
+
+
 WORKER = """
 import sys, time, optuna
 from foretune import MetaSampler

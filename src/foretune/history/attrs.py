@@ -30,6 +30,7 @@ DEFAULT_PARAMS = "default_params"
 MODELS = "models"
 DEVICE = "device"
 VERSIONS = "versions"
+SELECTION = "selection"  # what the support set said of each model before the first trial
 
 # Of a trial.
 SECONDS = "seconds"

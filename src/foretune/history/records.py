@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class StudyRecord:
     seconds: np.ndarray
     curves: Curves
     trial_attrs: Mapping[str, np.ndarray]
+
+    @property
+    def scored(self) -> np.ndarray:
+        """``(n,)`` bool: completed with a finite value."""
+        return (self.states == TrialState.COMPLETE.value) & np.isfinite(self.values)
 
 
 @dataclass(frozen=True)

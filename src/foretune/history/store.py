@@ -57,6 +57,15 @@ def open_storage(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> RDBStor
         raise HistoryError(f"history {mask_url(url)} {reason(error, url)}") from error
 
 
+def study_attribute(storage: RDBStorage, study: str, name: str) -> object:
+    """A user attribute of a study; None where there is no such study or attribute."""
+    try:
+        study_id = storage.get_study_id_from_name(study)
+    except KeyError:
+        return None
+    return storage.get_study_user_attrs(study_id).get(name)
+
+
 def _open_file(url: str, path: Path, busy_timeout_s: float) -> RDBStorage:
     try:
         from filelock import FileLock, Timeout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,12 +24,16 @@ class Columns:
     sd: np.ndarray = field(default_factory=lambda: np.ones(0))
 
     @classmethod
-    def fit(cls, tables: Iterable[Mapping[str, float]], limit: int) -> Columns:
-        """The ``limit`` names that most tables hold and that vary, by name."""
+    def fit(
+        cls, tables: Iterable[Mapping[str, float]], limit: int, first: Collection[str] = ()
+    ) -> Columns:
+        """The ``limit`` names that vary: those of ``first``, then what most tables hold."""
         rows = [t for t in tables if t]
         values = {n: np.array([t[n] for t in rows if n in t]) for t in rows for n in t}
         varying = [n for n, v in values.items() if len(v) * 2 >= len(rows) and np.ptp(v) > 0]
-        names = tuple(sorted(sorted(varying, key=lambda n: (-len(values[n]), n))[:limit]))
+        names = tuple(
+            sorted(sorted(varying, key=lambda n: (n not in first, -len(values[n]), n))[:limit])
+        )
         mean = np.array([values[n].mean() for n in names])
         sd = np.array([values[n].std() for n in names])
         return cls(names, mean, sd)
@@ -58,14 +62,31 @@ class Context:
 
     @classmethod
     def fit(
-        cls, tasks: Sequence[Mapping[str, float]], models: Mapping[str, Mapping[str, float]]
+        cls,
+        tasks: Sequence[Mapping[str, float]],
+        models: Sequence[Mapping[str, Mapping[str, float]]],
     ) -> Context:
-        """Columns worth having: few where tasks are few, so that they cannot tell tasks apart."""
+        """Columns worth having: few where tasks are few, so that they cannot tell tasks apart.
+
+        Of what describes models, what differs between tasks (a probe's score) is worth most.
+
+        Args:
+            tasks: The descriptors of each past task.
+            models: Of each past task the descriptors of its models.
+        """
         n_described = sum(bool(t) for t in tasks)
+        known: dict[str, Mapping[str, float]] = {}
+        telling: set[str] = set()
+        for own in models:
+            for name, numbers in own.items():
+                before = known.setdefault(name, numbers)
+                telling |= {k for k, v in numbers.items() if before.get(k, v) != v}
+        tables = [numbers for own in models for numbers in own.values()]
+        limit = min(_MAX_MODEL_COLUMNS, len(known) - 1)
         return cls(
             task=Columns.fit(tasks, min(_MAX_TASK_COLUMNS, n_described // _TASKS_PER_COLUMN)),
-            model=Columns.fit(models.values(), min(_MAX_MODEL_COLUMNS, len(models) - 1)),
-            models=models,
+            model=Columns.fit(tables, limit, telling),
+            models=known,
         )
 
     def rows(

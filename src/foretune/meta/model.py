@@ -75,7 +75,7 @@ class MetaModel:
         tasks = build_tasks(records, use_descriptors=described)
         if not tasks.tasks:
             return None
-        context = Context.fit([t.descriptors for t in tasks.tasks], tasks.model_descriptors)
+        context = Context.fit([t.descriptors for t in tasks.tasks], [t.models for t in tasks.tasks])
         batches = Batches.of(tasks, context)
         path = None if cache_dir is None else cache_dir / f"meta-{_key(batches, settings)}.npz"
         if path is not None:

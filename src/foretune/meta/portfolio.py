@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from foretune.meta.codec import Codec
 from foretune.meta.context import Context
 from foretune.meta.gp import cholesky
 from foretune.meta.network import DeepKernel, Features
-from foretune.meta.tasks import Tasks
+from foretune.meta.tasks import Task, Tasks
 
 _MAX_CANDIDATES = 1500
 _ROWS_AT_ONCE = 256  # kernel matrices that fit the processor's cache
@@ -34,7 +33,7 @@ class Regressors:
         """One Cholesky factorisation a task."""
         features, alphas = [], []
         for task in tasks.tasks:
-            f = _features(network, context, tasks.codec, task.raw, task.descriptors)
+            f = _features(network, context, tasks.codec, task.raw, task)
             residual = torch.from_numpy(task.u) - f.mean
             L = cholesky(network.noisy_kernel(f))
             alphas.append(torch.cholesky_solve(residual[..., None], L)[..., 0])
@@ -48,7 +47,8 @@ class Regressors:
 
     def _predict(self, raw: np.ndarray) -> np.ndarray:
         out = np.empty((len(self.alphas), len(raw)))
-        shared = None if self.context.task.names else self._query(raw, 0)
+        described = self.context.task.names or self.context.model.names
+        shared = None if described else self._query(raw, 0)
         for k, (features, alpha) in enumerate(zip(self.features, self.alphas, strict=True)):
             query = shared if shared is not None else self._query(raw, k)
             change = (alpha[:, None] @ self.network.kernel(features, query))[:, 0]
@@ -56,14 +56,13 @@ class Regressors:
         return out
 
     def _query(self, raw: np.ndarray, task: int) -> Features:
-        described = self.tasks.tasks[task].descriptors
-        return _features(self.network, self.context, self.tasks.codec, raw, described)
+        return _features(self.network, self.context, self.tasks.codec, raw, self.tasks.tasks[task])
 
 
 def _features(
-    network: DeepKernel, context: Context, codec: Codec, raw: np.ndarray, task: Mapping[str, float]
+    network: DeepKernel, context: Context, codec: Codec, raw: np.ndarray, task: Task
 ) -> Features:
-    rows = context.rows(raw, codec, task=task, models={})
+    rows = context.rows(raw, codec, task=task.descriptors, models=task.models)
     return network.features(torch.from_numpy(codec.encode(raw)), torch.from_numpy(rows))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from optuna.trial import TrialState
@@ -34,6 +34,7 @@ class Task:
         failed: Configurations that failed, (m, p).
         descriptors: The task's own numbers.
         metric: What the scores are, where the study says so.
+        models: Numbers that describe each model on this task, by its name.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Task:
     failed: np.ndarray
     descriptors: Mapping[str, float]
     metric: str = ""
+    models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Tasks:
     codec: Codec
     tasks: tuple[Task, ...]
     notes: tuple[str, ...]
-    model_descriptors: Mapping[str, Mapping[str, float]]
 
     @property
     def n_trials(self) -> int:
@@ -110,17 +111,13 @@ def build_tasks(records: HistoryRecords, *, use_descriptors: bool = True) -> Tas
         notes.append(f"Kept {len(kept)} of {len(usable)} studies, those that span the spaces best.")
     codec, disagreements = _codec([s for s, _ in kept])
     notes += disagreements
-    models: dict[str, dict[str, float]] = {}
     tasks = []
     for k, (study, score) in enumerate(kept):
         raw = _raw(study, codec)
         tasks.append(_task(study, raw, score, k, use_descriptors))
-        if use_descriptors:
-            for model, numbers in _nested(study.user_attrs.get("model_descriptors")).items():
-                models.setdefault(model, numbers)
     for note in notes[len(records.notes) :]:
         _log.info(note)
-    return Tasks(codec, tuple(tasks), tuple(notes), models)
+    return Tasks(codec, tuple(tasks), tuple(notes))
 
 
 def _most_telling(
@@ -183,7 +180,8 @@ def _task(
     failed = raw[study.states == TrialState.FAIL.value][:MAX_TRIALS]
     descriptors = _numbers(study.user_attrs.get("task_descriptors")) if use_descriptors else {}
     metric = str(study.user_attrs.get(METRIC) or "")
-    return Task(study.name, raw[rows], u, scale, log_seconds, failed, descriptors, metric)
+    models = _nested(study.user_attrs.get("model_descriptors")) if use_descriptors else {}
+    return Task(study.name, raw[rows], u, scale, log_seconds, failed, descriptors, metric, models)
 
 
 def _thin(score: np.ndarray, seed: int) -> np.ndarray:

@@ -56,7 +56,9 @@ class Batches:
         u = np.zeros(shape, np.float32)
         for k, task in enumerate(tasks.tasks):
             X[k, : sizes[k]] = codec.encode(task.raw)
-            C[k, : sizes[k]] = context.rows(task.raw, codec, task=task.descriptors, models={})
+            C[k, : sizes[k]] = context.rows(
+                task.raw, codec, task=task.descriptors, models=task.models
+            )
             u[k, : sizes[k]] = task.u
         j = codec.position.get(MODEL_PARAM)
         columns = np.flatnonzero(codec.groups == j) if j is not None else np.zeros(0, int)

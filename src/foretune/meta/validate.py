@@ -89,7 +89,7 @@ def check(model: MetaModel, task: Task, n_shown: int) -> TaskCheck:
     y = task.scale.undo(task.u)
 
     def inputs(rows: np.ndarray) -> Inputs:
-        return model.inputs(task.raw[rows], model.codec, task=task.descriptors, models={})
+        return model.inputs(task.raw[rows], model.codec, task=task.descriptors, models=task.models)
 
     expert = HistoryExpert.fit(
         model.network, observed=inputs(shown), y=y[shown], running=inputs(rest[:0]),

@@ -92,9 +92,9 @@ def _reason(chosen: Candidate, best: Candidate, tied: list[Candidate], threshold
         f"{chosen.name} has a predicted score of {chosen.score:.3f} "
         f"({chosen.low:.3f} to {chosen.high:.3f}), "
     )
-    text += "the best" if chosen is best else f"within {threshold:g} of the best"
+    text += "the best" if chosen is best else f"within {threshold:.2g} of the best"
     if not tied:
-        return f"{text}, and no other model is within {threshold:g} of it."
+        return f"{text}, and no other model is within {threshold:.2g} of it."
     if chosen.seconds is None:
         text += ", and leads in score, since no time is predicted,"
     else:

@@ -40,11 +40,14 @@ class Vectors:
         features: (n, d) float64, one row an observation.
         targets: (n,) class ids, or numbers.
         seconds: What reading the support set took, without loading the model.
+        source: (n, classes) probabilities of the classes that the checkpoint was trained with
+            before, where it still has a head for them.
     """
 
     features: npt.NDArray[np.float64]
     targets: npt.NDArray[Any]
     seconds: float
+    source: npt.NDArray[np.float64] | None = None
 
 
 def support_rows(data: TaskData, n: int, seed: int) -> Dataset:

@@ -1,0 +1,159 @@
+"""What does each model make of the support set? Embeddings, kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foretune.core import DataError, ModelError, TaskKind, format_duration
+from foretune.select import PROBES, Support, leep, without_duplicates
+
+if TYPE_CHECKING:
+    from foretune.config.schema.trainer import TrainerConfig
+    from foretune.train import ModelCard, TaskData
+    from foretune.train.probe import Prober, Vectors
+
+_log = logging.getLogger(__name__)
+
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_CLASSES = (TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One model's view of the support set.
+
+    Attributes:
+        support: The embedded rows, each once.
+        probes: Each probe's score, NaN where it has no meaning.
+        seconds: That reading the rows took when it was done.
+    """
+
+    support: Support
+    probes: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What the models that can be judged see.
+
+    Attributes:
+        of: By model, in the given order.
+        left_out: A sentence on each model that could not be judged.
+        n_rows: Rows of the support set.
+        seconds: That all of it took, loading the models included; 0 to 1 from the cache.
+    """
+
+    of: Mapping[str, View]
+    left_out: tuple[str, ...]
+    n_rows: int
+    seconds: float
+
+
+def view_all(
+    data: TaskData,
+    cards: Mapping[str, ModelCard],
+    *,
+    size: int,
+    seed: int,
+    trainer: TrainerConfig,
+    cache_dir: Path,
+    max_s: float | None = None,
+) -> Views:
+    """Show every model the same few training rows.
+
+    A model whose checkpoint cannot be had, that does not fit into memory, or whose embeddings are
+    no numbers is left out and named; so are those that ``max_s`` leaves no time for.
+
+    Args:
+        data: The task.
+        cards: The models, in the order of preference.
+        size: Rows of the support set.
+        seed: Draws it.
+        trainer: Device, threads and lengths.
+        cache_dir: Where embeddings are kept, by the data's fingerprint, model and revision.
+        max_s: Seconds after which no further model is shown anything; the first two always are.
+
+    Raises:
+        DataError: The support set cannot tell models apart: one class, or fewer rows than classes.
+        ModelError: No model is left.
+    """
+    from foretune.train.probe import Prober, support_rows
+
+    rows = support_rows(data, size, seed)
+    n_classes = len(data.info.classes)
+    if data.info.kind in _CLASSES and len(rows) < n_classes:
+        raise DataError(
+            f"expected at least one example of each of {n_classes} classes, got {len(rows)}: raise "
+            "selection.support_size"
+        )
+    prober = Prober(data, rows, trainer, seed)
+    found: dict[str, View] = {}
+    left_out = []
+    began = time.perf_counter()
+    for name, card in cards.items():
+        if max_s is not None and len(found) > 1 and time.perf_counter() - began > max_s:
+            left_out.append(f"left out: {name}: the {format_duration(max_s)} for probing are over")
+            continue
+        reading = (size, seed, trainer.max_length, trainer.truncation.value)
+        key = (data.info.fingerprint, *reading, name, card.checkpoint, card.revision)
+        try:
+            vectors = _cached(cache_dir, key, partial(prober.vectors, card))
+            found[name] = _view(data, card, vectors, prober)
+        except ModelError as error:
+            left_out.append(f"left out: {name}: {error}")
+    if not found:
+        raise ModelError(
+            "\n".join(["expected at least one model that can be judged, found none", *left_out])
+        )
+    return Views(found, tuple(left_out), len(rows), time.perf_counter() - began)
+
+
+def _view(data: TaskData, card: ModelCard, vectors: Vectors, prober: Prober) -> View:
+    is_class = data.info.kind is not TaskKind.TEXT_REGRESSION
+    whole = Support.of(vectors.features, vectors.targets, is_class=is_class)
+    support, n_dropped = without_duplicates(whole)
+    if n_dropped:
+        _log.info("%d of %d rows of the support set were repeated", n_dropped, len(whole.targets))
+    probes = {name: probe(support) for name, probe in PROBES.items()}
+    probes["leep"] = math.nan
+    if data.info.kind in _CLASSES and vectors.source is not None:
+        probes["leep"] = leep(vectors.source, vectors.targets)
+    return View(support, probes, vectors.seconds)
+
+
+def _cached(folder: Path, key: object, make: Callable[[], Vectors]) -> Vectors:
+    """Vectors from the cache, or made and kept there; one that cannot be kept is no error."""
+    from foretune.train.probe import Vectors
+
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
+    path = folder / f"probe-{digest}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            source = held["source"] if len(held["source"]) else None
+            return Vectors(held["features"], held["targets"], float(held["seconds"]), source)
+    except _DAMAGED:
+        found = make()
+    source = np.zeros(0) if found.source is None else found.source
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(
+            part, features=found.features, targets=found.targets, seconds=found.seconds,
+            source=source,
+        )  # fmt: skip
+        part.replace(path)
+    except OSError as error:
+        _log.info("embeddings are not kept: %s", error)
+    return found
