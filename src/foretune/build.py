@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
+from foretune.config.schema.trainer import HeadStart
 from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
@@ -113,7 +114,11 @@ def build_objective(setup: Setup, config: RootConfig) -> TrainObjective:
     """What trains a trial."""
     from foretune.train import TrainObjective
 
-    return TrainObjective(setup.data, setup.cards, config.trainer)
+    if config.trainer.head_start is HeadStart.drawn:
+        return TrainObjective(setup.data, setup.cards, config.trainer)
+    from foretune.select import adapted_head
+
+    return TrainObjective(setup.data, setup.cards, config.trainer, adapted_head)
 
 
 def build_study(

@@ -101,7 +101,7 @@ def maml(shown: Shown, start: HeadStart | None = None) -> dict[str, Judged]:
 
 
 def adapted_head(
-    features: np.ndarray, targets: np.ndarray, *, n_outputs: int, start: HeadStart | None = None
+    features: np.ndarray, targets: np.ndarray, n_outputs: int, start: HeadStart | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """A linear classifier after the inner steps: what a fine-tuning of few rows can start from.
 

@@ -52,6 +52,13 @@ def choose_device(asked: Device) -> str:
     return asked.value
 
 
+def available_memory_mb(device: torch.device) -> float:
+    """MiB that are free where ``device`` keeps its weights."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 2**20
+    return psutil.virtual_memory().available / 2**20
+
+
 def choose_precision(asked: Precision, device: str) -> str:
     """Accelerate's name of the precision: ``no``, ``bf16`` or ``fp16``."""
     if asked is Precision.auto:

@@ -27,6 +27,7 @@ from foretune.core import (
 from foretune.train.data import TaskData
 from foretune.train.device import build_accelerator, set_threads
 from foretune.train.export import save_model
+from foretune.train.head_start import MakeHead, start_head
 from foretune.train.loop import Epoch, train
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
@@ -58,13 +59,18 @@ class TrainObjective:
         data: The task and its rows.
         cards: The models that trials may name, by name.
         config: How trials are trained.
+        make_head: Finds the weights that a new head starts from; None: they are drawn.
 
     Raises:
         ConfigError: The device asked for is not there, or the config has problems.
     """
 
     def __init__(
-        self, data: TaskData, cards: Mapping[str, ModelCard], config: TrainerConfig
+        self,
+        data: TaskData,
+        cards: Mapping[str, ModelCard],
+        config: TrainerConfig,
+        make_head: MakeHead | None = None,
     ) -> None:
         problems = config.problems()
         if problems:
@@ -72,7 +78,7 @@ class TrainObjective:
         self.data, self.cards, self.config = data, dict(cards), config
         self._accelerator = build_accelerator(config)
         self._workshop = Workshop(data, config, self._accelerator.device)
-        self._frozen_imports = False
+        self._make_head, self._frozen_imports = make_head, False
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
         """Train ``spec``; a diverged loss and running out of memory are results, not errors.
@@ -156,6 +162,9 @@ class TrainObjective:
         torch.manual_seed(derive_seed(spec.seed, "weights"))
         network = bench.build(params).to(self._accelerator.device)
         training, validation = bench.feed(network, "train"), bench.feed(network, "validation")
+        if self._make_head is not None:
+            size = self.config.eval_batch_size
+            start_head(network, training, self._make_head, batch_size=size, seed=spec.seed)
         torch.manual_seed(derive_seed(spec.seed, "training"))
         references = bench.references("validation")
         last = meter.seconds

@@ -19,7 +19,7 @@ from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskInfo, TaskKind
 from foretune.train.data import TaskData
-from foretune.train.device import build_accelerator, set_threads
+from foretune.train.device import available_memory_mb, build_accelerator, set_threads
 from foretune.train.models.network import ImageNetwork, Network
 from foretune.train.params import TrialParams
 from foretune.train.workshop import Workshop
@@ -90,10 +90,15 @@ class Prober:
         """What ``card``'s checkpoint makes of the support set.
 
         Raises:
-            ModelError: The checkpoint cannot be had.
+            ModelError: The checkpoint cannot be had, or its weights are larger than the memory.
         """
         set_threads(self._config.threads)
         device = self._accelerator.device
+        weights_mb, free_mb = 4.0 * card.parameters_m, available_memory_mb(device)
+        if weights_mb > free_mb:
+            raise ModelError(
+                f"expected {weights_mb:.0f} MB of memory for its weights, {free_mb:.0f} MB are free"
+            )
         params = TrialParams.parse(
             {"layers": card.depth}, {"model": card.name, "pooling": card.pooling.value}
         )

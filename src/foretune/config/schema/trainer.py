@@ -40,6 +40,13 @@ class Augmentation(Enum):
     crop_flip = "crop_flip"
 
 
+class HeadStart(Enum):
+    """What a new head starts from: drawn weights, or a few steps on the encoder's features."""
+
+    drawn = "drawn"
+    adapted = "adapted"
+
+
 @dataclass
 class TrainerConfig:
     """The ``trainer`` section.
@@ -55,6 +62,7 @@ class TrainerConfig:
         eval_batch_size: Examples a batch where nothing is learnt.
         max_grad_norm: Gradients are clipped to this norm; None: never.
         gradient_accumulation: Batches an optimiser step.
+        head_start: What a new head starts from; ``adapted`` suits few rows.
         patience: Stop a trial after this many epochs without a better score; None: never.
         threads: Torch threads; None: OMP_NUM_THREADS, else the physical cores.
         cache_mb: Memory in MiB for the cached outputs of frozen layers.
@@ -73,6 +81,7 @@ class TrainerConfig:
     eval_batch_size: int = 64
     max_grad_norm: float | None = 1.0
     gradient_accumulation: int = 1
+    head_start: HeadStart = HeadStart.drawn
     patience: int | None = None
     threads: int | None = None
     cache_mb: int = 1024

@@ -66,17 +66,20 @@ class TextNetwork(nn.Module):
             return self.head.features(hidden, batch)
         return hidden
 
+    def features(self, batch: Batch) -> Tensor:
+        """What the head reads."""
+        if "features" in batch:
+            return batch["features"]
+        if "hidden" in batch:
+            assert isinstance(self.encoder, SplitEncoder)
+            hidden = self.encoder.run_body(batch["hidden"], batch["mask"])
+        else:
+            hidden = self.encoder(batch["ids"], batch["mask"], batch.get("types"))
+        return self.head.features(hidden, batch)
+
     def forward(self, batch: Batch) -> Tensor:
         """The head's output."""
-        features = batch.get("features")
-        if features is None:
-            if "hidden" in batch:
-                assert isinstance(self.encoder, SplitEncoder)
-                hidden = self.encoder.run_body(batch["hidden"], batch["mask"])
-            else:
-                hidden = self.encoder(batch["ids"], batch["mask"], batch.get("types"))
-            features = self.head.features(hidden, batch)
-        output: Tensor = self.head(features)
+        output: Tensor = self.head(self.features(batch))
         return output
 
 
@@ -116,10 +119,13 @@ class ImageNetwork(nn.Module):
         features: Tensor = self.encoder(pixels.contiguous(memory_format=torch.channels_last))
         return features
 
+    def features(self, batch: Batch) -> Tensor:
+        """What the head reads."""
+        return batch["features"] if "features" in batch else self.run_frozen(batch)
+
     def forward(self, batch: Batch) -> Tensor:
         """Class scores (b, classes)."""
-        features = batch["features"] if "features" in batch else self.run_frozen(batch)
-        output: Tensor = self.head(features)
+        output: Tensor = self.head(self.features(batch))
         return output
 
 
