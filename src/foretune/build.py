@@ -76,7 +76,9 @@ def build_setup(config: RootConfig, conf: Path) -> Setup:
     data_config, caps = _capped(config)
     data = load_task(config.task, data_config)
     kind = data.info.kind
-    cards, left_out = choose_cards(config.model, conf, kind, on_cpu=_device(config) == "cpu")
+    cards, left_out = choose_cards(
+        config.model, conf, kind, on_cpu=_device(config) == "cpu", pool=config.pool
+    )
     spaces = [
         ModelSpace(card.name, card.space_for(kind.value), card.default_for(kind.value))
         for card in cards.values()
