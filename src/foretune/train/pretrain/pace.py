@@ -59,7 +59,9 @@ def run_steps(
     began = time.monotonic()
     losses: list[Tensor] = []
     for step, batch in enumerate(batches):
-        done = max(step / steps, (time.monotonic() - began) / seconds)
+        done, spent = step / steps, (time.monotonic() - began) / seconds
+        if spent > (step + 1) / steps:  # too slow for all steps; else the clock changes nothing
+            done = spent
         if step >= steps or (done >= 1 and step):
             break
         for group in optimiser.param_groups:
