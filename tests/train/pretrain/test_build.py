@@ -211,4 +211,3 @@ def test_a_gpu_makes_larger_members(recipes):
     assert larger.architecture["hidden_size"] == 64
     assert larger.architecture["num_hidden_layers"] == 2
     assert (larger.vocabulary, larger.stages[0].steps) == (999, 18)
-

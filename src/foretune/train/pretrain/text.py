@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foretune.config.schema.model import Library, Modality, ModelCard, Source
 from foretune.config.schema.pool import Learns, StageConfig
-from foretune.core import DataError, TaskKind, derive_seed
+from foretune.core import DataError, ModelError, TaskKind, derive_seed
 from foretune.train.models.bilstm import BiLSTM
 from foretune.train.models.network import TextNetwork
 from foretune.train.models.text_base import TextBase
@@ -52,6 +52,10 @@ class TextLearner:
 
     Attributes:
         head: Of the last source task with classes.
+
+    Raises:
+        DataError: No source has texts.
+        ModelError: The recipe's architecture cannot be built.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -64,8 +68,14 @@ class TextLearner:
         if not texts:
             raise DataError(f"expected texts in {', '.join(names)}, got none")
         self.tokenizer = learn_pieces(texts, recipe)
-        self.config = None if recipe.encoder == "bilstm" else self._config()
-        self.state: dict[str, Tensor] = self._drawn()
+        try:
+            self.config = None if recipe.encoder == "bilstm" else self._config()
+            self.state: dict[str, Tensor] = self._drawn()
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"expected an architecture of {recipe.encoder}, {dict(recipe.architecture)} builds"
+                f" none: {error}"
+            ) from error
 
     @property
     def depth(self) -> int:
