@@ -133,7 +133,7 @@ def test_a_source_that_is_not_there_is_passed_over_or_stood_in_for(source_dir, s
     sources = Sources(of_both, DataConfig(dir=str(source_dir)), small)
     assert [t.info.name for t in sources.had(["imdb", "topics"])] == ["topics"]
     assert sources.had(["fashion_mnist"])[0].info.stand_in
-    with pytest.raises(DataError, match="pool.sources"):
+    with pytest.raises(DataError, match=r"pool\.sources"):
         Sources(of_both, DataConfig(dir=str(source_dir)), small, ["photos"]).had(["topics"])
 
 
@@ -148,7 +148,7 @@ def test_auto_has_the_local_members_and_names_the_broken_one(own_pool, conf):
     for name, why in (("a_roberta", "cannot be read"), ("an_albert", "damaged"),
                       ("not_a_member", "no card.yaml")):  # fmt: skip
         assert any(name in note and why in note for note in notes)
-    with pytest.raises(ModelError, match="an_albert.*damaged"):
+    with pytest.raises(ModelError, match=r"an_albert.*damaged"):
         choose_cards(ModelsConfig(members=["an_albert"]), conf, TEXT, pool=pool)
 
 

@@ -82,5 +82,5 @@ def test_the_packaged_image_model_has_imagenet_s_head(conf, prober):
 def test_a_damaged_head_is_said(own_pool):
     card = read_pool(own_pool).cards["a_bert"]
     (own_pool / "a_bert" / HEAD).write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="source head.*damaged"):
+    with pytest.raises(ModelError, match=r"source head.*damaged"):
         load_source_head(card)
