@@ -86,7 +86,9 @@ def build_setup(config: RootConfig, conf: Path) -> Setup:
     data_config, caps = _capped(config)
     data = load_task(config.task, data_config)
     kind = data.info.kind
-    cards, left_out = choose_cards(config.model, conf, kind, on_cpu=_device(config) == "cpu")
+    cards, left_out = choose_cards(
+        config.model, conf, kind, on_cpu=_device(config) == "cpu", pool=config.pool
+    )
     notes = (data.line, *data.notes, *caps, *left_out)
     space = space_of(kind, cards, config.space)
     return Setup(data, cards, space, notes, cards, config.space)

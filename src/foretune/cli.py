@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from foretune.config.compose import check_overrides, register_schemas, to_config
+from foretune.config.compose import check_overrides, register_members, register_schemas, to_config
 from foretune.config.location import conf_folder
 from foretune.core import ForetuneError
 
@@ -34,6 +34,7 @@ def main() -> None:
         os.environ.setdefault(name, value)  # before torch is loaded
     register_schemas()
     conf = conf_folder()
+    register_members(sys.argv[1:], conf)
     try:
         _check(sys.argv[1:])
     except ForetuneError as error:

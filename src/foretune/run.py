@@ -44,6 +44,8 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
             return run_search_job(config, _without_credentials(resolved))
         case "ui":
             return _ui(config)
+        case "pretrain":
+            return _pretrain(config)
         case name:
             from foretune.console import print_report
 
@@ -111,6 +113,16 @@ def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:
         "meta-validate": jobs.validate_job,
     }
     return reports[name]
+
+
+def _pretrain(config: RootConfig) -> bool:
+    from foretune.console import PretrainConsole, print_report
+    from foretune.jobs_pool import pretrain_job
+
+    with PretrainConsole() as console:
+        report, finished = pretrain_job(config, console)
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return finished
 
 
 def _ui(config: RootConfig) -> bool:

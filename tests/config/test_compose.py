@@ -6,7 +6,13 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from foretune.config.compose import check_overrides, register_schemas, to_config
+from foretune.config.compose import (
+    check_overrides,
+    register_members,
+    register_schemas,
+    task_config,
+    to_config,
+)
 from foretune.config.location import conf_folder
 from foretune.core import ConfigError
 
@@ -91,3 +97,20 @@ def test_a_sweep_is_checked_whole_before_its_first_job():
 
 def test_nested_task_names_land_in_the_task_section():
     assert _compose("task=glue/sst2").task.name == "glue/sst2"
+
+
+def test_a_local_member_is_a_model_of_its_own_name(tmp_path):
+    for name in ("member_9", "minilm"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.yaml").write_text("name: x")
+    register_members([f"pool.folder={tmp_path}"], CONF)
+    words = ["model=member_9", f"pool.folder={tmp_path}"]
+    check_overrides(words, conf=CONF)
+    assert _compose(*words).model.members == ["member_9"]
+    assert _compose("model=minilm").model.members is None  # conf/model comes first
+
+
+def test_a_task_can_be_read_beside_the_job_s_own():
+    assert task_config("glue/stsb", CONF).columns.text_pair == "sentence2"
+    with pytest.raises(ConfigError, match="did you mean 'glue/stsb'"):
+        task_config("glue/stbs", CONF)

@@ -24,6 +24,7 @@ class CommandLine:
         self.places = [
             f"outputs={folder}/outputs",
             f"storage.url=sqlite:///{folder}/history.db",
+            f"pool.folder={folder}/pool",
             f"tracking.folder={folder}/mlruns",
             f"search.meta.cache_dir={folder}/cache",
             f"hydra.run.dir={folder}/run",

@@ -106,8 +106,10 @@ def test_past_selections_come_from_studies_of_other_tasks(config, tmp_path):
         study.set_user_attr("model_descriptors", {"a": {"depth": 2.0}, "b": {"depth": 4.0}})
         for model in ("a", "b", "a"):
             dist = {"model": optuna.distributions.CategoricalDistribution(("a", "b"))}
-            study.add_trial(optuna.trial.create_trial(
-                params={"model": model}, distributions=dist, value=0.5 + 0.1 * len(study.trials)))  # fmt: skip
+            value = 0.5 + 0.1 * len(study.trials)
+            study.add_trial(
+                optuna.trial.create_trial(params={"model": model}, distributions=dist, value=value)
+            )
     found = past_selections(info, read_history([url]), shipped=False)
     assert [e.task for e in found] == ["other", "another"]
     assert {o.model: o.score for o in found[0].outcomes} == pytest.approx({"a": 0.7, "b": 0.6})

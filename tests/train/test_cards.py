@@ -120,7 +120,7 @@ def test_auto_takes_what_fits_and_can_be_had(conf, monkeypatch):
 
 
 def test_auto_leaves_slow_models_out_without_a_gpu(conf, monkeypatch):
-    monkeypatch.setattr("foretune.train.cards.available", lambda card: True)
+    monkeypatch.setattr("foretune.train.members.available", lambda card: True)
     auto = ModelsConfig(members="auto")
     fast, notes = choose_cards(auto, conf, TaskKind.TEXT_CLASSIFICATION, on_cpu=True)
     every, _ = choose_cards(auto, conf, TaskKind.TEXT_CLASSIFICATION, on_cpu=False)

@@ -16,12 +16,20 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from foretune.config.schema.pool import PoolConfig
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.task import TaskConfig
 from foretune.core import ConfigError, unknown_name
 
 _MISSING_GROUP = re.compile(r"Could not find '([\w-]+)/([^']+)'")
 _MISSING_KEY = re.compile(r"(?:Key|Could not override) '([^']+)'")
-_OPEN = ("space.params.", "task.hub.extra.", "model.", "hydra.")  # where names are the user's own
+_OPEN = (
+    "space.params.",
+    "task.hub.extra.",
+    "model.",
+    "pool.recipes.",
+    "hydra.",
+)  # where names are the user's own
 MAX_CHECKED = 64  # combinations of a sweep that are composed before its first job
 
 
@@ -29,6 +37,39 @@ def register_schemas() -> None:
     """Make the schemas known to Hydra, and the ``pid`` resolver that keeps run folders apart."""
     ConfigStore.instance().store(name="foretune_schema", node=RootConfig)
     OmegaConf.register_new_resolver("pid", os.getpid, replace=True)
+
+
+def register_members(words: Sequence[str], conf: Path) -> None:
+    """Make ``model=NAME`` known to Hydra for the members in the pool's folder.
+
+    Args:
+        words: The command line's; ``pool.folder=DIR`` says where the pool is.
+        conf: Its own cards come first.
+    """
+    named = [word.removeprefix("pool.folder=") for word in words if word.startswith("pool.folder=")]
+    folder = Path(named[-1].strip("'\"") if named else PoolConfig().folder).expanduser()
+    for card in sorted(folder.glob("*/card.yaml")):
+        name = card.parent.name
+        if not (conf / "model" / f"{name}.yaml").exists():
+            members = {"members": [name]}
+            ConfigStore.instance().store(group="model", name=name, node=members)
+
+
+def task_config(name: str, conf: Path) -> TaskConfig:
+    """The configuration of a task of conf/task/, whatever task the job itself is on.
+
+    Raises:
+        ConfigError: There is none of that name, or it has problems.
+    """
+    file = conf / "task" / f"{name}.yaml"
+    if not file.is_file():
+        raise ConfigError(unknown_name("task", name, _options("task", [conf])))
+    merged = OmegaConf.merge(OmegaConf.structured(TaskConfig), OmegaConf.load(file))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, TaskConfig)
+    if problems := config.problems():
+        raise ConfigError(problems)
+    return config
 
 
 def to_config(composed: DictConfig) -> RootConfig:

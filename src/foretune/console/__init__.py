@@ -4,6 +4,7 @@ May import core; the only room that knows rich.
 """
 
 from foretune.console.observer import ConsoleObserver
+from foretune.console.pretrain import PretrainConsole
 from foretune.console.report import error_lines, print_error, print_report
 
-__all__ = ["ConsoleObserver", "error_lines", "print_error", "print_report"]
+__all__ = ["ConsoleObserver", "PretrainConsole", "error_lines", "print_error", "print_report"]

@@ -8,7 +8,7 @@ import math
 import time
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,8 +109,8 @@ def view_all(
         reading = (size, seed, trainer.max_length, trainer.truncation.value)
         key = (data.info.fingerprint, *reading, name, card.checkpoint, card.revision)
         try:
-            vectors = _cached(cache_dir, key, partial(prober.vectors, card))
-            found[name] = _view(data, card, vectors, prober)
+            vectors = _cached(cache_dir, key, partial(_look, prober, card))
+            found[name] = _view(data, vectors)
         except ModelError as error:
             left_out.append(f"left out: {name}: {error}")
     if not found:
@@ -120,7 +120,16 @@ def view_all(
     return Views(found, tuple(left_out), len(rows), time.perf_counter() - began)
 
 
-def _view(data: TaskData, card: ModelCard, vectors: Vectors, prober: Prober) -> View:
+def _look(prober: Prober, card: ModelCard) -> Vectors:
+    from foretune.train.source_head import load_source_head
+
+    found, head = prober.vectors(card), load_source_head(card)
+    if head is None or found.features.shape[1] != head.width:
+        return found
+    return replace(found, source=head.probabilities(found.features))
+
+
+def _view(data: TaskData, vectors: Vectors) -> View:
     is_class = data.info.kind is not TaskKind.TEXT_REGRESSION
     whole = Support.of(vectors.features, vectors.targets, is_class=is_class)
     support, n_dropped = without_duplicates(whole)

@@ -4,9 +4,10 @@ May import core and config.schema alone, and torch, transformers, timm, datasets
 """
 
 from foretune.config.schema.model import ModelCard
-from foretune.train.cards import choose_cards, load_cards
+from foretune.train.cards import load_cards
 from foretune.train.data import TaskData, load_task
 from foretune.train.device import choose_device
+from foretune.train.members import choose_cards
 from foretune.train.objective import TrainObjective
 from foretune.train.params import PARAMETER_NAMES
 from foretune.train.predictor import Predictor, load_model

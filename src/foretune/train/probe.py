@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
-from foretune.core import TaskInfo, TaskKind
+from foretune.core import ModelError, TaskInfo, TaskKind
 from foretune.train.data import TaskData
 from foretune.train.device import available_memory_mb, build_accelerator, set_threads
 from foretune.train.models.network import ImageNetwork, Network

@@ -86,6 +86,14 @@ class ModelCard:
         std: Channel deviations that its images are normalised with.
         on_cpu: Whether ``auto`` takes it on a machine without a GPU; by name it is always had.
         test_only: A tiny member for tests: never in ``auto`` unless asked for by name.
+        tokenizer: How it cuts words into pieces, and into how many.
+        disk_mb: Megabytes of its weights on disk; 0: not known.
+        step_s: Seconds of a forward and backward pass over 16 rows of 128 tokens, or 16 images;
+            None: not measured.
+        step_on: What ``step_s`` was measured on.
+        source_task: The task whose labels it was pretrained on; empty: none, or not kept.
+        source_classes: That task's classes, in the order of its source head's outputs.
+        provenance: How a local member came about: sources, rows, steps, seconds, versions.
         space: Ranges that hold under this model, by parameter; null removes the parameter.
         default: Its known-good configuration.
         task_defaults: What the known-good configuration changes on a kind of task.
@@ -114,6 +122,13 @@ class ModelCard:
     std: list[float] = field(default_factory=lambda: [0.229, 0.224, 0.225])
     on_cpu: bool = True
     test_only: bool = False
+    tokenizer: str = ""
+    disk_mb: float = 0.0
+    step_s: float | None = None
+    step_on: str = ""
+    source_task: str = ""
+    source_classes: list[str] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Any] = field(default_factory=dict)
     default: dict[str, Any] = field(default_factory=dict)
     task_defaults: dict[str, Any] = field(default_factory=dict)

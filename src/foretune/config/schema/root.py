@@ -8,6 +8,7 @@ from foretune.config.schema.data import DataConfig
 from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.history import HistoryConfig
 from foretune.config.schema.model import ModelsConfig
+from foretune.config.schema.pool import PoolConfig
 from foretune.config.schema.search import SearchConfig
 from foretune.config.schema.selection import SelectionConfig
 from foretune.config.schema.space import SpaceConfig
@@ -17,7 +18,7 @@ from foretune.config.schema.tracking import TrackingConfig
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskKind, unknown_name
 
-JOBS = ("search", "history", "recommend", "select", "explain", "meta-validate", "ui")
+JOBS = ("search", "history", "recommend", "select", "pretrain", "explain", "meta-validate", "ui")
 
 
 @dataclass
@@ -36,6 +37,7 @@ class RootConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelsConfig = field(default_factory=ModelsConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
     space: SpaceConfig = field(default_factory=SpaceConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)

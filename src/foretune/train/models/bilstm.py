@@ -12,10 +12,11 @@ class BiLSTM(nn.Module):
     Args:
         vocabulary: Rows of the embedding table.
         embedding: Width of the embedding table.
-        state: ``embeddings``: the table to start from; None: to be loaded later.
+        state: ``embeddings``: the table to start from, and a pretrained BiLSTM's ``norm.*`` and
+            ``lstm.*``; None: to be loaded later.
         hidden: Width of each direction.
         layers: LSTM layers.
-        frozen: Above 0: the embedding table does not learn (the LSTM, being new, always does).
+        frozen: Above 0: the embedding table does not learn (the LSTM always does).
         dropout: Of the embeddings and between the layers.
     """
 
@@ -35,8 +36,6 @@ class BiLSTM(nn.Module):
         super().__init__()
         self.width = 2 * hidden
         self.table = nn.Embedding(vocabulary, embedding)
-        if state is not None:
-            self.table.weight.data.copy_(state["embeddings"])
         self.table.requires_grad_(frozen == 0)
         self.norm = nn.LayerNorm(
             embedding
@@ -50,6 +49,19 @@ class BiLSTM(nn.Module):
             bidirectional=True,
             batch_first=True,
         )
+        if state is not None:
+            self._start_from(state)
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """What another BiLSTM can start from."""
+        state = {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
+        return {"embeddings": state.pop("table.weight"), **state}
+
+    def _start_from(self, state: dict[str, Tensor]) -> None:
+        self.table.weight.data.copy_(state["embeddings"])
+        if any(name.startswith("lstm.") for name in state):
+            wanted = [name for name in self.state_dict() if name != "table.weight"]
+            self.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
     def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None) -> Tensor:
         """Hidden states (batch, length, width); token types are not read."""

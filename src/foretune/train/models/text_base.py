@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretune.config.schema.model import Library, ModelCard, Source
 from foretune.core import ModelError
-from foretune.train.models.checkpoint import locate
+from foretune.train.models.checkpoint import locate, read_weights
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 SCRATCH_VOCABULARY = 4096
+BILSTM = "foretune_bilstm"  # model_type of a pretrained BiLSTM, in its config.json
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 DROPOUTS = ("hidden_dropout_prob", "dropout", "resid_pdrop")
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
@@ -29,7 +32,8 @@ class TextBase:
         card: Its card.
         tokenizer: Fast tokenizer.
         config: transformers' configuration; None where the encoder is not transformers'.
-        state: Weights of the encoder by name, or ``embeddings`` alone; never changed.
+        state: Weights of the encoder by name; of a BiLSTM ``embeddings`` alone, or with a
+            pretrained one's own; never changed.
     """
 
     card: ModelCard
@@ -58,18 +62,18 @@ def load_text_base(card: ModelCard, corpus: Sequence[str]) -> TextBase:
         if card.library is Library.transformers:
             config = scratch_config(card, tokenizer)
         return TextBase(card, tokenizer, config, _drawn(card, config, len(tokenizer)))
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoTokenizer
 
     folder = locate(card)
+    if card.library is Library.bilstm and _model_type(folder) == BILSTM:
+        return _pretrained_bilstm(card, folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         model = _pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"model {card.name}: expected a transformers checkpoint in {folder}, it does not load:"
-            f" {str(error).splitlines()[0]}"
-        ) from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _not_loading(card, folder, error) from error
     if not tokenizer.is_fast:
         raise ModelError(f"model {card.name}: expected a fast tokenizer, {folder} has a slow one")
     if card.library is Library.bilstm:
@@ -77,6 +81,32 @@ def load_text_base(card: ModelCard, corpus: Sequence[str]) -> TextBase:
         table = embeddings.weight.detach().clone()
         return TextBase(card, tokenizer, None, {"embeddings": table})
     return TextBase(card, tokenizer, config, model.state_dict())
+
+
+def _pretrained_bilstm(card: ModelCard, folder: Path) -> TextBase:
+    from safetensors import SafetensorError
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        state = read_weights(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _not_loading(card, folder, error) from error
+    return TextBase(card, tokenizer, None, state)
+
+
+def _model_type(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _not_loading(card: ModelCard, folder: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"model {card.name}: expected a transformers checkpoint in {folder}, it does not load:"
+        f" {str(error).splitlines()[0]}"
+    )
 
 
 def with_dropout(config: PreTrainedConfig, dropout: float, *, layers: int) -> PreTrainedConfig:
@@ -96,8 +126,10 @@ def with_dropout(config: PreTrainedConfig, dropout: float, *, layers: int) -> Pr
     return changed
 
 
-def train_tokenizer(corpus: Sequence[str]) -> PreTrainedTokenizerBase:
-    """A WordPiece tokenizer of at most ``SCRATCH_VOCABULARY`` pieces learnt from ``corpus``."""
+def train_tokenizer(
+    corpus: Sequence[str], vocabulary: int = SCRATCH_VOCABULARY
+) -> PreTrainedTokenizerBase:
+    """A WordPiece tokenizer of at most ``vocabulary`` pieces learnt from ``corpus``."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -105,7 +137,7 @@ def train_tokenizer(corpus: Sequence[str]) -> PreTrainedTokenizerBase:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
-        vocab_size=SCRATCH_VOCABULARY, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+        vocab_size=vocabulary, special_tokens=list(SPECIAL_TOKENS), show_progress=False
     )
     tokenizer.train_from_iterator(corpus, trainer)
     ids = {token: tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")}
@@ -138,9 +170,9 @@ def scratch_config(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> PreTr
     )
 
 
-def _pretrained(folder: Path) -> PreTrainedModel:
-    """The encoder, without transformers' report on the heads that it leaves out."""
-    from transformers import AutoModel
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Transformers without its reports and bars."""
     from transformers.utils import logging as transformers_logging
 
     level = transformers_logging.get_verbosity()
@@ -148,13 +180,21 @@ def _pretrained(folder: Path) -> PreTrainedModel:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        return AutoModel.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
+        yield
     finally:
         transformers_logging.set_verbosity(level)
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+def _pretrained(folder: Path) -> PreTrainedModel:
+    """The encoder, without transformers' report on the heads that it leaves out."""
+    from transformers import AutoModel
+
+    with quiet():
+        return AutoModel.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
 
 
 def _drawn(
