@@ -22,6 +22,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 from selection_tasks import BenchTask, bench_tasks
 
@@ -38,6 +39,7 @@ from foretune.select import (
     meta_train,
     write_episodes,
 )
+from foretune.selection import describe
 from foretune.selection.tuner import TrialTuner
 from foretune.selection.views import Views, view_all
 from foretune.train.probe import support_rows
@@ -69,6 +71,7 @@ def main() -> int:
     a = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+    datasets.disable_progress_bars()
     if a.smoke:
         a.out, a.seeds = a.out / "smoke", 2
         a.overrides = ["data.train_rows=48", "data.validation_rows=40", "data.test_rows=100",
@@ -133,7 +136,7 @@ def episode(task: BenchTask, oracle: dict[str, Any], views: Views) -> Episode:
     outcomes = tuple(
         Outcome(
             name, oracle[task.name][name]["test"], oracle[task.name][name]["seconds"],
-            view.probes, task.cards[name].descriptors(),
+            view.probes, describe(task.cards[name], task.data.info),
         )
         for name, view in views.of.items()
     )  # fmt: skip
@@ -184,7 +187,7 @@ def shown_of(task: BenchTask, views: Views, seed: int) -> Shown:
     return Shown(
         supports={n: v.support for n, v in views.of.items()},
         probes={n: v.probes for n, v in views.of.items()},
-        models={n: task.cards[n].descriptors() for n in views.of},
+        models={n: describe(task.cards[n], task.data.info) for n in views.of},
         kind=task.data.info.kind.value,
         n_rows=views.n_rows,
         seed=seed,

@@ -24,6 +24,7 @@ from foretune.select.shown import Judged, Shown
 MIN_TASKS = 3  # fewer past tasks say nothing of a new one
 PROBES = ("logme", "h_score", "ncm", "ridge_loo", "knn_loo")
 DESCRIPTORS = ("log_parameters", "depth", "log_hidden", "pretrained", "distilled", "labelled")
+SEEN = ("saw_texts", "saw_labels")  # of this very task; numbers from 0 to 1
 KINDS = (
     "text-classification",
     "text-regression",
@@ -116,7 +117,7 @@ def features(
     for name in ("ncm", "knn_loo"):
         values = np.array([own.get(name, math.nan) for own in probes])
         columns.append(4.0 * _centred(values))
-    for name in DESCRIPTORS:
+    for name in (*DESCRIPTORS, *SEEN):
         columns.append(_centred(np.array([own.get(name, 0.0) for own in models])))
     m = len(probes)
     columns += [np.full(m, float(kind == k)) for k in KINDS]

@@ -3,13 +3,14 @@
 May import select, train, history, meta.cache, core and config.schema; train only when it is called.
 """
 
-from foretune.selection.choice import Member, ModelChoice, choose_model
+from foretune.selection.choice import Member, ModelChoice, choose_model, describe
 from foretune.selection.past import past_selections, selection_attribute
 
 __all__ = [
     "Member",
     "ModelChoice",
     "choose_model",
+    "describe",
     "past_selections",
     "selection_attribute",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foretune.config.schema.selection import SelectionConfig
+from foretune.core import TaskInfo
 from foretune.select import (
     IN_SCORE_UNITS,
     Candidate,
@@ -113,7 +114,7 @@ def choose_model(
     shown = Shown(
         supports={name: view.support for name, view in views.of.items()},
         probes={name: view.probes for name, view in views.of.items()},
-        models={name: card.descriptors() for name, card in kept.items()},
+        models={name: describe(card, data.info) for name, card in kept.items()},
         kind=data.info.kind.value,
         n_rows=views.n_rows,
         seed=selection.seed,
@@ -159,6 +160,17 @@ def choose_model(
         choice, tuple(members), views.left_out, learnt, selection.method,
         (choice.name, *others[: selection.keep - 1]), views.n_rows, views.seconds,
     )  # fmt: skip
+
+
+def describe(card: ModelCard, info: TaskInfo) -> dict[str, float]:
+    """Numbers that describe a model beside a task: also whether it was pretrained on that task."""
+    names = (info.name, info.asked)
+    return {
+        **card.descriptors(),
+        "labelled": float(bool(card.source_classes)),
+        "saw_texts": float(any(name in card.corpus for name in names)),
+        "saw_labels": float(card.source_task in names),
+    }
 
 
 def _seconds(card: ModelCard, data: TaskData, views: Views) -> float:
