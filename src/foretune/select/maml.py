@@ -124,7 +124,8 @@ def adapted_head(
     scaled = scaled * math.sqrt(len(X) / max((scaled**2).sum(), _TINY))
     Y = (targets[:, None] == np.arange(n_outputs)).astype(np.float64)
     K = torch.from_numpy((U * scaled**2) @ U.T)
-    A, b = _adapt(K, torch.from_numpy(Y), _to_tensor(own), is_class=True)
+    with torch.no_grad():
+        A, b = _adapt(K, torch.from_numpy(Y), _to_tensor(own), is_class=True)
     weight = (Vt.T * (scaled / s)) @ ((U * scaled).T @ A.numpy())
     return weight.T, b.numpy() - mean @ weight
 
