@@ -56,8 +56,10 @@ def pretrain_job(config: RootConfig, screen: Screen) -> tuple[Report, bool]:
     Raises:
         ForetuneError: The folder cannot be written to, or no member could be had.
     """
+    from foretune.train import load_cards
     from foretune.train.pretrain import build_pool
 
+    recipes = [config.pool.recipes[n] for n in config.pool.build or config.pool.recipes]
     watcher, finished = _Watcher(screen), True
     try:
         build_pool(
@@ -66,6 +68,7 @@ def pretrain_job(config: RootConfig, screen: Screen) -> tuple[Report, bool]:
             data=config.data,
             trainer=config.trainer,
             watcher=watcher,
+            starts=load_cards(conf_folder(), [r.start for r in recipes if r.start]),
         )
     except KeyboardInterrupt:
         finished = False

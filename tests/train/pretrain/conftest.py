@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from foretune.config.schema.data import DataConfig
-from foretune.config.schema.model import Pair
+from foretune.config.schema.model import ModelCard, Pair
 from foretune.config.schema.pool import Learns, Pieces, PoolConfig, RecipeConfig, StageConfig
 from foretune.config.schema.task import ColumnsConfig, TaskConfig
 from foretune.config.schema.trainer import TrainerConfig
@@ -115,13 +115,14 @@ def pretrain(source_dir, small) -> Callable[..., tuple[list[Built], Seen]]:
     """Builds a pool from ``RECIPES``, or others."""
 
     def run(folder: Path, *, trainer: TrainerConfig = small, data: DataConfig | None = None,
+            starts: Mapping[str, ModelCard] | None = None,
             **settings: object) -> tuple[list[Built], Seen]:  # fmt: skip
         pool = PoolConfig(folder=str(folder), **{"recipes": RECIPES, **settings})
         assert not pool.problems()
         seen = Seen()
         built = build_pool(
             pool, task_config=_task_config, data=data or DataConfig(dir=str(source_dir)),
-            trainer=trainer, watcher=seen,
+            trainer=trainer, watcher=seen, starts=starts,
         )  # fmt: skip
         return built, seen
 

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from foretune.config.schema.data import DataConfig
-from foretune.config.schema.model import ModelsConfig
-from foretune.config.schema.pool import PoolConfig
+from foretune.config.schema.model import ModelsConfig, Pair
+from foretune.config.schema.pool import Learns, PoolConfig, RecipeConfig
 from foretune.core import ConfigError, DataError, ModelError, TaskKind
 from foretune.train import choose_cards
 from foretune.train.data import load_task
@@ -211,3 +211,30 @@ def test_a_gpu_makes_larger_members(recipes):
     assert larger.architecture["hidden_size"] == 64
     assert larger.architecture["num_hidden_layers"] == 2
     assert (larger.vocabulary, larger.stages[0].steps) == (999, 18)
+
+
+def test_a_member_goes_on_from_a_listed_one(pretrain, tmp_path, recipes, conf):
+    """With that one's tokenizer and architecture, and weights that have moved."""
+    from foretune.train import load_cards
+    from foretune.train.models.text_base import load_text_base
+
+    starts = load_cards(conf, ["minilm"])
+    recipe = RecipeConfig(
+        "bert", start="minilm", pair=Pair.separate, stages=[dataclasses.replace(
+            recipes["a_bert"].stages[-1], learns=Learns.labels, steps=2, batch_size=4)],
+    )  # fmt: skip
+    built, _ = pretrain(tmp_path, recipes={"more": recipe}, starts=starts)
+    assert not built[0].note
+    card = read_pool(tmp_path).cards["more"]
+    assert (card.depth, card.hidden, card.source_task) == (6, 384, built[0].card.source_task)
+    assert "wikipedia" in card.corpus
+    before, after = load_text_base(starts["minilm"], []), load_text_base(card, [])
+    assert after.tokenizer.get_vocab() == before.tokenizer.get_vocab()
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert not before.state[name].equal(after.state[name])
+
+
+def test_a_start_takes_no_architecture_and_learns_labels_alone(recipes):
+    wrong = dataclasses.replace(recipes["a_bert"], start="minilm")
+    found = " ".join(PoolConfig(recipes={"x": wrong}).problems())
+    assert "drop start or architecture" in found

@@ -63,6 +63,8 @@ class RecipeConfig:
         encoder: One of ``TEXT_ENCODERS`` or ``IMAGE_ENCODERS``.
         architecture: Fields of transformers' configuration; ``{name: ...}`` of timm's; a BiLSTM's
             ``embedding``, ``hidden`` and ``layers``.
+        start: A text member of conf/model/ that it goes on from, with its tokenizer and
+            architecture; empty: it starts from nothing.
         pieces: How words are cut into pieces.
         vocabulary: The most pieces.
         max_length: Tokens of a sequence in pretraining.
@@ -78,6 +80,7 @@ class RecipeConfig:
 
     encoder: str = "bert"
     architecture: dict[str, Any] = field(default_factory=dict)
+    start: str = ""
     pieces: Pieces = Pieces.wordpiece
     vocabulary: int = 8192
     max_length: int = 64
@@ -110,6 +113,13 @@ class RecipeConfig:
             return [f"{where}.encoder: {unknown_name('encoder', self.encoder, known)}"]
         if self.reads_images and "name" not in self.architecture:
             found.append(f"{where}.architecture: expected name, such as test_resnet, got none")
+        if self.start and (self.reads_images or self.encoder == "bilstm" or self.architecture):
+            found.append(
+                f"{where}.start: only transformers' text encoders go on from a member, and with its"
+                " architecture: drop start or architecture"
+            )
+        if self.start and any(stage.learns is not Learns.labels for stage in self.stages):
+            found.append(f"{where}.stages: what goes on from {self.start} learns labels alone")
         if not self.stages:
             found.append(f"{where}.stages: expected at least one, got none")
         for name, least in (("vocabulary", 32), ("max_length", 8), ("input_size", 8)):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -73,6 +73,7 @@ def build_pool(
     data: DataConfig,
     trainer: TrainerConfig,
     watcher: Watcher,
+    starts: Mapping[str, ModelCard] | None = None,
 ) -> list[Built]:
     """Build the members of the recipes asked for that are not there yet.
 
@@ -84,6 +85,7 @@ def build_pool(
         data: Where the source tasks' rows come from.
         trainer: Device, threads.
         watcher: Is told.
+        starts: The cards that recipes go on from, by name.
 
     Raises:
         ConfigError: The folder cannot be written to.
@@ -114,7 +116,8 @@ def build_pool(
         if share < LEAST_S:
             built = Built(name, None, note="the budget is spent; the same command goes on")
         else:
-            plan = Plan(name, recipe, sources, trainer, pool.seed)
+            start = (starts or {})[recipe.start] if recipe.start else None
+            plan = Plan(name, recipe, sources, trainer, pool.seed, start)
             built = _try(plan, folder / name, pool.max_steps, share, watcher)
         done.append(built)
         watcher.member(built)
@@ -180,9 +183,8 @@ def _card(
     card.step_s, card.step_on = measure_step(card, learner.base(), plan.device)
     card.source, card.checkpoint = Source.path, "."
     card.parameters_m = round(card.parameters_m, 4)
-    card.corpus = list(
-        dict.fromkeys(source["task"] for report in reports for source in report.sources)
-    )
+    read = [source["task"] for report in reports for source in report.sources]
+    card.corpus = list(dict.fromkeys([*(plan.start.corpus if plan.start else ()), *read]))
     card.licence = "trained here: the terms of its sources hold"
     card.space, card.default = dict(recipe.space), {"layers": card.depth, **recipe.default}
     card.space.setdefault("layers", {"low": 1, "high": card.depth})

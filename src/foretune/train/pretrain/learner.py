@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foretune.config.schema.model import ModelCard
 from foretune.config.schema.pool import RecipeConfig, StageConfig
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskInfo, TaskKind, derive_seed
@@ -69,6 +70,7 @@ class Plan:
         sources: The source tasks.
         trainer: Device and threads.
         seed: Of everything that is drawn.
+        start: The card that it goes on from; None: it starts from nothing.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Plan:
     sources: Sources
     trainer: TrainerConfig
     seed: int
+    start: ModelCard | None = None
     device: torch.device = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from foretune.config.schema.pool import Learns, StageConfig
 from foretune.core import DataError, ModelError, TaskKind, derive_seed
 from foretune.train.models.bilstm import BiLSTM
 from foretune.train.models.network import TextNetwork
-from foretune.train.models.text_base import TextBase
+from foretune.train.models.text_base import TextBase, load_text_base
 from foretune.train.pretrain.learner import (
     DROPOUT,
     Head,
@@ -61,16 +61,22 @@ class TextLearner:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.head: Head | None = None
+        self.config: PreTrainedConfig | None
+        self.state: dict[str, Tensor]
         recipe = plan.recipe
         names = list(dict.fromkeys(name for stage in recipe.stages for name in stage.sources))
         tasks = plan.sources.had(names)
         texts = list(dict.fromkeys(text for task in tasks for text in corpus(task.train)))
         if not texts:
             raise DataError(f"expected texts in {', '.join(names)}, got none")
+        if plan.start is not None:
+            base = load_text_base(plan.start, texts)
+            self.tokenizer, self.config, self.state = base.tokenizer, base.config, dict(base.state)
+            return
         self.tokenizer = learn_pieces(texts, recipe)
         try:
             self.config = None if recipe.encoder == "bilstm" else self._config()
-            self.state: dict[str, Tensor] = self._drawn()
+            self.state = self._drawn()
         except (ValueError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"expected an architecture of {recipe.encoder}, {dict(recipe.architecture)} builds"
@@ -103,7 +109,7 @@ class TextLearner:
             hidden=hidden,
             parameters_m=sum(value.numel() for value in self.state.values()) / 1e6,
             pair=recipe.pair,
-            tokenizer=f"{recipe.pieces.value}, {len(self.tokenizer):,} pieces",
+            tokenizer=f"{recipe.start or recipe.pieces.value}, {len(self.tokenizer):,} pieces",
         )
 
     def learn(
@@ -250,7 +256,7 @@ class TextLearner:
 
         As Longformer starts its longer positions (Beltagy et al., 2020, section 5).
         """
-        if self.config is None:
+        if self.config is None or self._plan.start is not None:
             return
         name = next(name for name in self.state if name.endswith("position_embeddings.weight"))
         table = self.state[name].clone()
