@@ -12,6 +12,7 @@ import numpy as np
 from foretune.config.schema.tracking import TrackingConfig
 from foretune.core import TaskInfo
 
+_AS_METRICS = ("score", "seconds")  # the table has the rest
 _CHOSEN, _OTHER = "#c1440e", "#7a8ca3"
 
 
@@ -76,6 +77,7 @@ def log_selection(config: TrackingConfig, record: SelectionRecord) -> tuple[str,
         f"{key(name)}/{key(kind)}": value
         for name, own in record.members.items()
         for kind, value in own.items()
+        if kind in _AS_METRICS
     }
     numbers["selection/seconds"] = record.seconds
     database.client.log_batch(
