@@ -48,6 +48,10 @@ ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)
 	$(BIN)/python benchmarks/sampler.py
 
+.PHONY: bench-selection
+bench-selection: $(STAMP) ## Which selector finds the best pretrained model (ARGS=--smoke: two minutes)
+	$(BIN)/python benchmarks/selection.py $(ARGS)
+
 .PHONY: bench-trainer
 bench-trainer: $(STAMP) ## The trainer against transformers.Trainer and a plain timm loop
 	$(BIN)/python benchmarks/trainer.py
