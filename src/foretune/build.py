@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
-from foretune.core import ConfigError, SearchPlan, TaskInfo
+from foretune.core import ConfigError, Executor, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import STAND_IN, TASK, installed_versions, study_attributes
 from foretune.history.store import open_storage
@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
-    from foretune.train import ModelCard, TaskData, TrainObjective
+    from foretune.train import ModelCard, TaskData
 
 N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
-    | {"cpu_test_rows"}
+    | {"cpu_test_rows", "checkpoint"}
 )
+
+# What every trial needs, imported once for all workers; none of it starts threads or sees a GPU.
+_PRELOADED = ("foretune.train.recipe", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,34 @@ def build_setup(config: RootConfig, conf: Path) -> Setup:
     return Setup(data, cards, space, (data.line, *data.notes, *caps, *left_out))
 
 
-def build_objective(setup: Setup, config: RootConfig) -> TrainObjective:
-    """What trains a trial."""
-    from foretune.train import TrainObjective
+def start_workers_early(config: RootConfig) -> None:
+    """Let the workers' server import what trials need while this process loads the data."""
+    if config.executor.kind == "process":
+        from foretune.execute import start_server
 
-    return TrainObjective(setup.data, setup.cards, config.trainer)
+        images = config.task.kind == TaskKind.IMAGE_CLASSIFICATION
+        start_server((*_PRELOADED, "timm" if images else "transformers.modeling_utils"))
+
+
+def build_executor(setup: Setup, config: RootConfig) -> Executor:
+    """Where trials run, and what trains them.
+
+    Raises:
+        ConfigError: The device asked for is not there.
+    """
+    from foretune.execute import InlineExecutor, ProcessExecutor
+    from foretune.train import TrainRecipe
+
+    section = config.executor
+    recipe = TrainRecipe(setup.data, setup.cards, config.trainer, section.n_workers)
+    if section.kind == "inline":
+        return InlineExecutor(recipe(0))
+    return ProcessExecutor(
+        recipe,
+        n_workers=section.n_workers,
+        timeout_s=section.timeout_s,
+        memory_mb=section.memory_mb,
+    )
 
 
 def build_study(

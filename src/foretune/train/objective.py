@@ -31,7 +31,6 @@ from foretune.train.loop import Epoch, train
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
 from foretune.train.params import TrialParams
-from foretune.train.predictor import load_model
 from foretune.train.resources import ResourceMeter
 from foretune.train.workshop import Workshop
 
@@ -83,7 +82,7 @@ class TrainObjective:
         """
         params = self._params(spec)
         set_threads(self.config.threads)
-        progress = _Progress([])
+        progress, no_memory = _Progress([]), False
         device = self._accelerator.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
@@ -96,6 +95,7 @@ class TrainObjective:
                 if not _out_of_memory(error):
                     raise
                 network, status, reason = None, Status.FAILED, f"out of memory: {_line(error)}"
+                no_memory = True
             finally:
                 self._accelerator.free_memory()
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
@@ -115,19 +115,9 @@ class TrainObjective:
             resources=resources,
             reason=reason,
             model_dir=model_dir,
+            out_of_memory=no_memory,
+            micro_batches=spec.micro_batches,
         )
-
-    def test(self, model_dir: Path) -> dict[str, float]:
-        """The task's metrics of a saved model on the test rows, loaded from disk as a user would.
-
-        Metrics on extra test rows carry their name: ``mismatched_accuracy``.
-        """
-        predictor = load_model(model_dir, self.config)
-        metrics = predictor.evaluate(self.data.test)
-        for name, rows in self.data.extra.items():
-            extra = predictor.evaluate(rows)
-            metrics |= {f"{name}_{metric}": value for metric, value in extra.items()}
-        return metrics
 
     def _params(self, spec: TrialSpec) -> TrialParams:
         name = spec.params.get("model")
