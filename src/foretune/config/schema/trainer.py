@@ -57,6 +57,8 @@ class TrainerConfig:
         gradient_accumulation: Batches an optimiser step.
         patience: Stop a trial after this many epochs without a better score; None: never.
         threads: Torch threads; None: OMP_NUM_THREADS, else the physical cores.
+        checkpoint: Whether a trial's state is kept after its epochs, so that it goes on from there
+            when it was cut short; at most a twentieth of its time goes into that.
         cache_mb: Memory in MiB for the cached outputs of frozen layers.
         cpu_train_rows: Training rows on a CPU where data.train_rows is not given.
         cpu_validation_rows: Validation rows, likewise.
@@ -75,6 +77,7 @@ class TrainerConfig:
     gradient_accumulation: int = 1
     patience: int | None = None
     threads: int | None = None
+    checkpoint: bool = True
     cache_mb: int = 1024
     cpu_train_rows: int = 256
     cpu_validation_rows: int = 300
