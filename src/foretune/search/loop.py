@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 
+import optuna
 from optuna.study import Study
 from optuna.trial import Trial
 
@@ -35,6 +36,7 @@ from foretune.space import Point, Space, point_key
 
 logger = logging.getLogger(__name__)
 
+WAIT_S = 0.1  # for another process's signature
 N_HOPELESS = 5  # so many failures at the start, and nothing else, end a search
 
 
@@ -126,17 +128,21 @@ class _Search:
         while len(self.running) < self.executor.n_workers:
             take_over(self.study, self.space, self.running)
             so_far = progress(self.study, self.running)
-            if self.plan.budget.spent(so_far.n_done + so_far.n_running, so_far.seconds):
+            if not self.plan.budget.spent(so_far.n_done + so_far.n_running, so_far.seconds):
+                self._start(so_far)
+            elif self.running or not so_far.n_unsigned:
                 break
-            self._start(so_far)
+            else:  # one that died at its beginning would be missing
+                time.sleep(WAIT_S)
         return bool(self.running)
 
     def _start(self, so_far: Progress) -> None:
         """Ask for a trial and hand it to the executor, unless it need not or must not be run."""
         asked_s = time.monotonic()
         trial = self.study.ask()
-        lease = Lease(trial).take()
+        lease = Lease(trial)
         try:
+            lease.take()
             params = suggest(trial, self.space)
             earlier = wait_for_earlier(self.study, trial, self.space, self.running)
             if (reason := surplus(trial, earlier, self.plan.budget, self.running)) is not None:
@@ -156,6 +162,11 @@ class _Search:
             if known is None:
                 self.executor.submit(spec)
                 return
+        except optuna.exceptions.UpdateFinishedTrialError:  # slept through: another has ended it
+            lease.release()
+            logger.warning("trial %d was %s", trial.number, TAKEN_OVER)
+            self.running.pop(trial.number, None)
+            return
         except BaseException:
             if trial.number not in self.running:
                 lease.release()

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
-from foretune.search.lease import holder_lives, last_sign_of_life
+from foretune.search.lease import SigningSampler, holder_lives, is_new, last_sign_of_life
 from foretune.space import Space
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Progress:
     Attributes:
         n_done: Trials that count: completed, pruned and failed ones, not those that were cut short.
         n_running: Trials that are running, in this process or in other live ones.
+        n_unsigned: Those of them of which it is not known yet whose they are.
         seconds: Seconds in which any trial ran, suggestion included; of trials that ran at one
             time, once.
         best: The best trial's score (higher is better), if there is one.
@@ -46,6 +47,7 @@ class Progress:
 
     n_done: int
     n_running: int
+    n_unsigned: int
     seconds: float
     best: float | None
     best_number: int | None
@@ -99,7 +101,7 @@ def open_study(
         storage=storage,
         study_name=name,
         direction=direction,
-        sampler=sampler,
+        sampler=SigningSampler(sampler),
         pruner=pruner,
         load_if_exists=True,
     )
@@ -143,6 +145,7 @@ def progress(study: Study, mine: Collection[int] = ()) -> Progress:
     return Progress(
         n_done=len(counted(ended)),
         n_running=len(running),
+        n_unsigned=sum(is_new(t) for t in running),
         seconds=_covered(_span(t) for t in (*ended, *running)),
         best=best[0] if best else None,
         best_number=-best[1] if best else None,
@@ -153,7 +156,7 @@ def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
     """Whether this process (``mine``) or another live one is running ``trial``."""
     if trial.state != TrialState.RUNNING:
         return False
-    return trial.number in mine or holder_lives(trial.user_attrs)
+    return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -236,7 +239,7 @@ def _end_orphans(study: Study, mine: Collection[int]) -> None:
     """Tell FAIL for every running trial whose process is gone."""
     storage, study_id = study._storage, study._study_id
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.number in mine or holder_lives(trial.user_attrs):
+        if is_running(trial, mine):
             continue
         retries = _retries(study, trial)
         status = Status.INTERRUPTED if retries < MAX_RETRIES else Status.FAILED
