@@ -85,7 +85,7 @@ def test_the_answer_to_a_report_goes_down_to_the_worker(run):
         ("exit", "the worker exited with code 3"),
         (
             "killed",
-            "the worker was killed by signal 9 (SIGKILL; out of memory?), 3 times in a row",
+            "the worker was killed by signal 9 (SIGKILL; out of memory?), 4 times in a row",
         ),
         ("raise", "ValueError: no such layer"),
         ("memory", "out of memory"),

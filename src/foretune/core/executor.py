@@ -20,6 +20,11 @@ class Executor(Protocol):
         """How many trials may run at a time."""
         ...
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether the search's own process survives whatever a trial does."""
+        ...
+
     def submit(self, spec: TrialSpec) -> None:
         """Take a trial on; fewer than ``n_workers`` are running.
 

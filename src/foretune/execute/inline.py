@@ -18,6 +18,7 @@ class InlineExecutor:
     """
 
     n_workers = 1
+    is_isolated = False
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 MEMORY_WATCH_S = 0.5
 STARTS_WITHIN_S = 900.0  # a large data set off a slow disk; more is a hang (taste)
 MAX_DEATHS = 5  # of workers in a row, without a trial in between (taste)
-MAX_KILLS = 2  # of one trial, by someone else and without an epoch in between (taste)
+MAX_KILLS = 3  # of one trial, by someone else and without an epoch in between (taste)
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -56,6 +56,8 @@ class ProcessExecutor:
         timeout_s: Seconds a trial may take; None: no limit.
         memory_mb: MiB that a worker may hold; None: no limit.
     """
+
+    is_isolated = True
 
     def __init__(
         self,
@@ -211,11 +213,11 @@ class ProcessExecutor:
             self._fail(task, reason, no_memory=True)
         elif -code not in FROM_OUTSIDE or len(self._deaths) >= MAX_DEATHS:
             self._fail(task, f"the worker {how}")
-        elif self._times_killed(task) > MAX_KILLS:
+        elif (times := self._times_killed(task)) > MAX_KILLS:
             doubt = how.replace(")", "; out of memory?)")
             self._fail(task, f"the worker {doubt}, {MAX_KILLS + 1} times in a row")
         else:
-            if task.reports:
+            if times == 1:  # it got further than the one before, or nothing is known of it yet
                 self._deaths.clear()
             self.submit(task.spec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -11,11 +12,13 @@ from collections.abc import Sequence
 import optuna
 from optuna.study import Study
 from optuna.trial import Trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from foretune.core import (
     EpochReport,
     Executor,
     ForetuneError,
+    HistoryError,
     Observer,
     SearchPlan,
     SearchSummary,
@@ -25,11 +28,28 @@ from foretune.core import (
     derive_seed,
 )
 from foretune.history.attrs import FAILURE
+from foretune.history.urls import reason
 from foretune.search.best_model import best_model, checkpoint_file, tidy, trial_folder
 from foretune.search.distributions import suggest
 from foretune.search.lease import Lease
-from foretune.search.study import Progress, counted, failed, progress, sign_of, take_over
-from foretune.search.tell import TAKEN_OVER, describe, drop, give_up, keep_and_tell
+from foretune.search.study import (
+    ISOLATED,
+    Progress,
+    counted,
+    failed,
+    progress,
+    sign_of,
+    take_over,
+)
+from foretune.search.tell import (
+    TAKEN_OVER,
+    all_failed,
+    checked,
+    describe,
+    drop,
+    give_up,
+    keep_and_tell,
+)
 from foretune.search.twins import known_result, surplus, wait_for_earlier
 from foretune.search.why import why
 from foretune.space import Point, Space, point_key
@@ -77,9 +97,17 @@ def run_search(
 
     Raises:
         SearchError: Every trial failed.
+        HistoryError: The storage can no longer be written; what it holds is kept.
         ForetuneError: The executor cannot run trials.
     """
-    return _Search(study, space, executor, plan, tuple(observers), seed).run()
+    try:
+        return _Search(study, space, executor, plan, tuple(observers), seed).run()
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise HistoryError(
+            f"the study {study.study_name} {reason(cause)}; what was recorded is kept, and the"
+            " same command goes on from there"
+        ) from error
 
 
 @dataclasses.dataclass
@@ -120,7 +148,8 @@ class _Search:
         finally:
             for running in self.running.values():  # something was raised that is no trial's fault
                 running.lease.release()
-                give_up(self.study, running.trial)
+                with contextlib.suppress(optuna.exceptions.StorageInternalError, SQLAlchemyError):
+                    give_up(self.study, running.trial)
         return self._summary(interrupted=interrupted)
 
     def _keep_busy(self) -> bool:
@@ -145,10 +174,11 @@ class _Search:
             lease.take()
             params = suggest(trial, self.space)
             earlier = wait_for_earlier(self.study, trial, self.space, self.running)
-            if (reason := surplus(trial, earlier, self.plan.budget, self.running)) is not None:
+            if (needless := surplus(trial, earlier, self.plan.budget, self.running)) is not None:
                 lease.release()
-                drop(self.study, trial, reason)
+                drop(self.study, trial, needless)
                 return
+            trial.set_user_attr(ISOLATED, self.executor.is_isolated)
             spec = self._spec(trial.number, params, so_far, time.monotonic() - asked_s)
             self.running[trial.number] = _Running(trial, spec, lease)
             text = why(
@@ -170,7 +200,8 @@ class _Search:
         except BaseException:
             if trial.number not in self.running:
                 lease.release()
-                give_up(self.study, trial)
+                with contextlib.suppress(optuna.exceptions.StorageInternalError, SQLAlchemyError):
+                    give_up(self.study, trial)
             raise
         self._end(known)
 
@@ -206,7 +237,7 @@ class _Search:
     def _end(self, result: TrialResult) -> None:
         """Write down what came of a trial, and tell the study and those who watch."""
         running = self.running[result.spec.number]
-        result = describe(running.trial, _checked(result))
+        result = describe(running.trial, checked(result))
         result, is_best = keep_and_tell(
             self.study, running.trial, result, self.plan.folder, self.running
         )
@@ -243,7 +274,7 @@ class _Search:
     def _stop_if_hopeless(self) -> None:
         if len(self.failures) < N_HOPELESS or progress(self.study).best is not None:
             return
-        raise SearchError(_all_failed(self.failures))
+        raise SearchError(all_failed(self.failures))
 
     def _summary(self, *, interrupted: bool) -> SearchSummary:
         trials = counted(self.study.get_trials(deepcopy=False))
@@ -252,7 +283,7 @@ class _Search:
             tidy(self.plan.folder)
         if end.best_number is None and failed(trials) and not interrupted:
             reasons = [t.user_attrs.get(FAILURE, "") for t in failed(trials)]
-            raise SearchError(_all_failed(reasons))
+            raise SearchError(all_failed(reasons))
         best = {} if end.best_number is None else self.study.trials[end.best_number].params
         return SearchSummary(
             n_trials=len(trials),
@@ -264,22 +295,3 @@ class _Search:
             best_params=best,
             model_dir=best_model(self.plan.folder),
         )
-
-
-def _checked(result: TrialResult) -> TrialResult:
-    """The result, FAILED where it has no finite score to be told."""
-    finite = result.score is not None and math.isfinite(result.score)
-    if result.status is not Status.COMPLETED or finite:
-        return result
-    reason = f"expected a finite score, got {result.score}"
-    return dataclasses.replace(result, status=Status.FAILED, score=None, reason=reason)
-
-
-def _all_failed(reasons: Sequence[str]) -> str:
-    """One message that names every different reason once, the frequent ones first."""
-    counts = {reason: list(reasons).count(reason) for reason in dict.fromkeys(reasons)}
-    lines = [f"{n} x {reason}" for reason, n in sorted(counts.items(), key=lambda c: -c[1])]
-    return (
-        f"all of the first {len(reasons)} trials failed, so the search stops: {'; '.join(lines)}. "
-        "Mend the cause and run the same command again"
-    )

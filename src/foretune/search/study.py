@@ -27,7 +27,9 @@ logger = logging.getLogger(__name__)
 RETRIED_FROM = "retried_from"  # trial attribute: the number of the trial that this one repeats
 DROPPED = "dropped"  # trial attribute: another trial is the same, or fills the budget
 ABANDONED = "its process ended without a word"
+ISOLATED = "isolated"  # trial attribute: it ran in a worker, which cannot end its search
 MAX_RETRIES = 2  # a configuration that ended its process this often is recorded as failed (taste)
+MAX_ISOLATED = 9  # if it was in a worker: what ended the search was likely something else (taste)
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -242,7 +244,8 @@ def _end_orphans(study: Study, mine: Collection[int]) -> None:
         if is_running(trial, mine):
             continue
         retries = _retries(study, trial)
-        status = Status.INTERRUPTED if retries < MAX_RETRIES else Status.FAILED
+        limit = MAX_ISOLATED if trial.user_attrs.get(ISOLATED) else MAX_RETRIES
+        status = Status.INTERRUPTED if retries < limit else Status.FAILED
         attributes = {
             STATUS: str(status),
             FAILURE: ABANDONED + (f", {retries + 1} times in a row" if retries else ""),

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import optuna
@@ -27,6 +27,15 @@ STATES = {
     Status.FAILED: TrialState.FAIL,
     Status.INTERRUPTED: TrialState.FAIL,
 }
+
+
+def checked(result: TrialResult) -> TrialResult:
+    """The result, FAILED where it has no finite score to be told."""
+    finite = result.score is not None and math.isfinite(result.score)
+    if result.status is not Status.COMPLETED or finite:
+        return result
+    reason = f"expected a finite score, got {result.score}"
+    return dataclasses.replace(result, status=Status.FAILED, score=None, reason=reason)
 
 
 def describe(trial: Trial, result: TrialResult) -> TrialResult:
@@ -98,3 +107,13 @@ def _tell(study: Study, trial: Trial, result: TrialResult) -> None:
     if state == TrialState.COMPLETE and result.score is not None:
         value = sign_of(study) * result.score
     study.tell(trial, value, state, skip_if_finished=True)
+
+
+def all_failed(reasons: Sequence[str]) -> str:
+    """One message that names every different reason once, the frequent ones first."""
+    counts = {reason: list(reasons).count(reason) for reason in dict.fromkeys(reasons)}
+    lines = [f"{n} x {reason}" for reason, n in sorted(counts.items(), key=lambda c: -c[1])]
+    return (
+        f"all of the first {len(reasons)} trials failed, so the search stops: {'; '.join(lines)}. "
+        "Mend the cause and run the same command again"
+    )
