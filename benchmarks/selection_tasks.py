@@ -59,11 +59,19 @@ def _tasks(name: str, overrides: Sequence[str], *, scored: bool) -> Iterator[Ben
     setup = build_setup(config, conf_folder())
     data, cards = setup.data, dict(setup.cards)
     family = data.info.name
+    if not scored:
+        cards = _cheap(cards)
     yield BenchTask(family, family, scored, data, cards, config)
     for classes in CUTS.get(name, ()) if scored else ():
         yield BenchTask(
             f"{family}{list(classes)}", family, False, _cut(data, classes), cards, config
         )
+
+
+def _cheap(cards: dict[str, ModelCard]) -> dict[str, ModelCard]:
+    """Without members that go on from another: to learn from, one of a kind is enough."""
+    started = [c for c in cards.values() if c.tokenizer.split(",")[0] in cards]
+    return {name: card for name, card in cards.items() if card not in started}
 
 
 def _cut(data: TaskData, classes: Sequence[int]) -> TaskData:

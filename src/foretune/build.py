@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
-from foretune.config.schema.trainer import HeadStart
 from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
@@ -30,15 +29,17 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
-    from foretune.train import ModelCard, TaskData, TrainObjective
+    from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set beside the others'
 N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
-    | {"cpu_test_rows"}
+    | {"cpu_test_rows", "checkpoint"}
 )
+
+# What every trial needs, imported once for all workers; none of it starts threads or sees a GPU.
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,6 @@ def space_of(kind: TaskKind, cards: Mapping[str, ModelCard], config: SpaceConfig
 def study_name_of(setup: Setup, config: RootConfig) -> str:
     """The name of the search's study."""
     return study_name(setup.data.info, config.search.method, _identity(setup, config))
-
-
-def build_objective(setup: Setup, config: RootConfig) -> TrainObjective:
-    """What trains a trial."""
-    from foretune.train import TrainObjective
-
-    if config.trainer.head_start is HeadStart.drawn:
-        return TrainObjective(setup.data, setup.cards, config.trainer)
-    from foretune.select import adapted_head
-
-    return TrainObjective(setup.data, setup.cards, config.trainer, adapted_head)
 
 
 def build_study(

@@ -7,13 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from foretune.build import (
-    build_objective,
-    build_setup,
-    build_storage,
-    build_study,
-    check_outputs,
-)
+from foretune.build import build_setup, build_storage, build_study, check_outputs
+from foretune.build_executor import build_executor, start_workers_early
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import SearchSummary
@@ -57,29 +52,30 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
-    from foretune.execute import InlineExecutor
     from foretune.model_choice import narrow
     from foretune.search import plot_search, run_search
     from foretune.tracking import build_tracker
+    from foretune.train.predictor import test_metrics
 
     check_outputs(config.outputs)
+    start_workers_early(config)
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
         study, plan = build_study(setup, config, storage, resolved)
-        objective = build_objective(setup, config)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
-            summary = run_search(
-                study,
-                space=setup.space,
-                objective=InlineExecutor(objective),
-                plan=plan,
-                observers=[console, tracker],
-                seed=config.search.seed,
-            )
+            with build_executor(setup, config) as executor:
+                summary = run_search(
+                    study,
+                    space=setup.space,
+                    executor=executor,
+                    plan=plan,
+                    observers=[console, tracker],
+                    seed=config.search.seed,
+                )
             test: Mapping[str, float] = {}
             if summary.model_dir is not None:
-                test = objective.test(summary.model_dir)
+                test = test_metrics(summary.model_dir, setup.data, config.trainer)
             plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
             ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
             for observer in (tracker, console):  # the console tells what the record holds

@@ -2,6 +2,7 @@ import pytest
 
 from foretune.core import EpochReport, Status, TrialFailed, TrialResult, TrialSpec
 from foretune.execute import InlineExecutor
+from foretune.execute.answer import answer
 
 SPEC = TrialSpec(number=3, params={"lr": 0.1}, seed=0)
 
@@ -16,7 +17,7 @@ def raising(error, *, after_epochs=0):
             on_epoch(EpochReport(epoch, -abs(epoch - 2), {"eval_loss": 1.0 / epoch}, 0.1))
         raise error
 
-    return InlineExecutor(objective)
+    return lambda spec, on_epoch: answer(objective, spec, on_epoch)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,10 @@ def test_finished_epochs_are_kept_and_reported_on():
 
 
 def test_an_answer_passes_unchanged():
-    answer = TrialResult(SPEC, Status.COMPLETED, 0.5)
-    assert InlineExecutor(lambda spec, on_epoch: answer)(SPEC, lambda report: False) is answer
+    told = TrialResult(SPEC, Status.COMPLETED, 0.5)
+    executor = InlineExecutor(lambda spec, on_epoch: told)
+    executor.submit(SPEC)
+    assert executor.next_result(lambda spec, report: False) is told
 
 
 def test_exits_are_not_swallowed():

@@ -1,17 +1,10 @@
 """The same history on a real PostgreSQL server of its own, where its programs are installed."""
 
 import multiprocessing
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
-from sqlalchemy import create_engine
 
 from foretune.core import HistoryError
 from foretune.history import (
@@ -21,76 +14,19 @@ from foretune.history import (
     open_storage,
     read_history,
 )
-
-PASSWORD = "s3cret"
-
-
-def _programs():
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
-    found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
-            return folder
-    return pytest.skip("needs the PostgreSQL server programs (initdb, pg_ctl)")
+from foretune.testing.postgres import PASSWORD, create_database
 
 
 @pytest.fixture(scope="module")
-def server():
-    """The URL of a server on a socket in a temporary folder, without its database's name."""
-    programs = _programs()
-    account = None
-    if os.geteuid() == 0:  # the server refuses to run as root
-        account = next((u for u in ("postgres", "nobody") if _exists(u)), None)
-        if account is None:
-            pytest.skip("needs an unprivileged user to run the server as")
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    if account:
-        shutil.chown(folder, account)
-    data, secret = folder / "data", folder / "password"
-    secret.write_text(PASSWORD)
-    secret.chmod(0o644)
-
-    def run(program, *options):
-        subprocess.run(
-            [programs / program, "-D", data, *options],
-            check=True,
-            user=account,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    try:
-        run("initdb", "-U", "me", "-A", "scram-sha-256", f"--pwfile={secret}", "-N", "-E", "UTF8")
-        settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        run("pg_ctl", "start", "-w", "-o", settings, "-l", folder / "log")
-        try:
-            yield lambda name: f"postgresql+psycopg://me:{PASSWORD}@/{name}?host={folder}"
-        finally:
-            run("pg_ctl", "stop", "-m", "immediate")
-    finally:
-        shutil.rmtree(folder)
-
-
-def _exists(user):
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True
+def server(postgres_url):
+    """The URL of a server's database, by its name."""
+    return lambda name: postgres_url.format(name=name)
 
 
 @pytest.fixture
-def database(server, request):
+def database(postgres_url, request):
     """The URL of a new database."""
-    name = f"db{abs(hash(request.node.name))}"
-    engine = create_engine(server("postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server(name)
+    return create_database(postgres_url, f"db{abs(hash(request.node.name))}")
 
 
 def _equal(left, right):

@@ -9,8 +9,10 @@ from optuna.trial import TrialState
 
 from foretune.config.schema.search import SearchConfig
 from foretune.core import NullObserver, Status, TrialResult
+from foretune.execute import InlineExecutor
 from foretune.search import SearchError, open_study, progress, run_search
 from foretune.search.best_model import best_model, keep
+from foretune.search.distributions import suggest
 from foretune.space import Choice, Float, Space
 from foretune.testing.planted import TASK, Run, train_planted
 
@@ -204,7 +206,7 @@ def test_what_the_objective_should_not_raise_leaves_no_running_trial(run):
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        run_search(study, space=FREE, objective=exits, plan=plan)
+        run_search(study, space=FREE, executor=InlineExecutor(exits), plan=plan)
     assert study.trials[-1].state == TrialState.FAIL
     assert progress(study).n_done == 8, "it is queued again by the next start"
 
@@ -216,7 +218,8 @@ def test_an_objective_without_executor_may_be_interrupted(run):
     def interrupted(spec, on_epoch):
         raise KeyboardInterrupt
 
-    assert run_search(run.study, space=FREE, objective=interrupted, plan=plan).interrupted
+    executor = InlineExecutor(interrupted)
+    assert run_search(run.study, space=FREE, executor=executor, plan=plan).interrupted
 
 
 def test_three_failures_of_three_are_an_error_with_its_reasons(run):
@@ -285,6 +288,7 @@ def test_two_processes_share_the_budget(run):
 
     plan = replace(run.plan, budget=replace(run.plan.budget, n_trials=6))
     theirs = other.ask()
+    suggest(theirs, FREE)
     theirs.set_user_attr("lease", {"pid": 1, "host": "elsewhere", "until": time.time() + 60})
-    run_search(run.study, space=FREE, objective=while_another_runs, plan=plan)
+    run_search(run.study, space=FREE, executor=InlineExecutor(while_another_runs), plan=plan)
     assert ran == [5]

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -14,7 +15,7 @@ import yaml
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from foretune.core import SearchSummary
+from foretune.core import SearchSummary, Status, TrialResult
 from foretune.testing.trackers import (
     EXAMPLE_SCORES,
     example_plan,
@@ -171,6 +172,20 @@ def test_a_search_that_fails_says_why(database: Database, tmp_path: Path):
         raise ValueError("all 5 trials failed")
     (parent,) = all_runs(database, "search")
     assert (parent.info.status, parent.data.tags["reason"]) == ("FAILED", "all 5 trials failed")
+
+
+def test_a_trial_that_was_told_before_its_process_died_is_completed(
+    database: Database, tmp_path: Path
+):
+    tracker = MlflowTracker(database)
+    tracker.search_started(example_plan(tmp_path))
+    tracker.trial_started(example_spec(0), "default configuration")
+    told = TrialResult(example_spec(0), Status.COMPLETED, 0.75, metrics={"eval_accuracy": 0.75})
+    with MlflowTracker(database) as resumed:
+        resumed.search_started(replace(example_plan(tmp_path), ended={0: told}))
+        run = children(database)[0]
+        assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "completed")
+        assert run.data.metrics["score"] == 0.75
 
 
 def test_trials_of_a_process_that_died_are_ended(database: Database, tmp_path: Path):

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from foretune.core import ModelError, TrialSpec
 from foretune.train import load_model
+from foretune.train import test_metrics as metrics_of_test
 
 CASES = [
     ("classification", "bert_tiny", {"layers": 1}),
@@ -51,7 +52,8 @@ def test_a_saved_model_is_the_best_epochs(objective, train, tmp_path, kind, mode
     assert metrics == pytest.approx(
         {name: result.metrics[f"eval_{name}"] for name in data.info.metrics}, abs=1e-6
     )
-    assert objective(kind, model).test(folder) == predictor.evaluate(data.test)
+    config = objective(kind, model).config
+    assert metrics_of_test(folder, data, config) == predictor.evaluate(data.test)
     rows = [data.validation[number] for number in range(5)]
     one_by_one = [predictor.predict([row])[0] for row in _inputs(kind, rows)]
     together = predictor.predict(_inputs(kind, rows))
@@ -84,12 +86,10 @@ def test_a_model_no_better_than_the_incumbent_is_not_saved(objective, tmp_path):
 def test_extra_test_rows_are_measured_under_their_name(objective, train, tmp_path):
     import dataclasses
 
-    from foretune.train import TrainObjective
-
     trained = objective("classification", "bert_tiny")
     train("classification", "bert_tiny", save_to=tmp_path / "m", epochs=1)
     data = dataclasses.replace(trained.data, extra={"mismatched": trained.data.validation})
-    metrics = TrainObjective(data, trained.cards, trained.config).test(tmp_path / "m")
+    metrics = metrics_of_test(tmp_path / "m", data, trained.config)
     assert {"accuracy", "macro_f1", "mismatched_accuracy", "mismatched_macro_f1"} == set(metrics)
 
 

@@ -1,4 +1,4 @@
-"""What stays at the foot of a terminal while a search runs: the running trial and the progress."""
+"""What stays at the foot of a terminal while a search runs: the running trials and the progress."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -28,12 +29,12 @@ class Foot(Protocol):
         """A trial starts."""
         ...
 
-    def epoch(self, report: EpochReport) -> None:
+    def epoch(self, spec: TrialSpec, report: EpochReport) -> None:
         """Its epoch ended."""
         ...
 
-    def idle(self, what: str) -> None:
-        """No trial runs; ``what`` says what does."""
+    def ended(self, spec: TrialSpec, what: str) -> None:
+        """The trial ended; where no other one runs, ``what`` says what happens now."""
         ...
 
     def stop(self) -> None:
@@ -47,27 +48,34 @@ class NoFoot:
     def trial(self, spec: TrialSpec, why: str) -> None:
         """Ignore."""
 
-    def epoch(self, report: EpochReport) -> None:
+    def epoch(self, spec: TrialSpec, report: EpochReport) -> None:
         """Ignore."""
 
-    def idle(self, what: str) -> None:
+    def ended(self, spec: TrialSpec, what: str) -> None:
         """Ignore."""
 
     def stop(self) -> None:
         """Ignore."""
 
 
+@dataclass
+class _Running:
+    """A trial that runs."""
+
+    spec: TrialSpec
+    why: str
+    since_s: float = field(default_factory=time.monotonic)
+    report: EpochReport | None = None
+
+
 class LiveFoot:
-    """Redraws the running trial's line and a progress bar, whose seconds run on by themselves."""
+    """Redraws the running trials' lines and a progress bar, whose seconds run on by themselves."""
 
     def __init__(self, console: Console, columns: Columns, progress: Progress) -> None:
         self._columns = columns
         self._progress = progress
         self._idle = "starting"
-        self._spec: TrialSpec | None = None  # of the running trial
-        self._why = ""
-        self._report: EpochReport | None = None
-        self._since_s = 0.0
+        self._running: dict[int, _Running] = {}  # by trial number
         self._live = Live(
             self, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True
         )
@@ -77,18 +85,19 @@ class LiveFoot:
 
     def trial(self, spec: TrialSpec, why: str) -> None:
         """Show the trial's line."""
-        self._spec, self._why, self._report = spec, why, None
-        self._since_s = time.monotonic()
+        self._running[spec.number] = _Running(spec, why)
         self._live.refresh()
 
-    def epoch(self, report: EpochReport) -> None:
+    def epoch(self, spec: TrialSpec, report: EpochReport) -> None:
         """Show the epoch and its score in the trial's line."""
-        self._report = report
+        if spec.number in self._running:
+            self._running[spec.number].report = report
         self._live.refresh()
 
-    def idle(self, what: str) -> None:
-        """Show ``what`` in place of a trial."""
-        self._spec, self._idle = None, what
+    def ended(self, spec: TrialSpec, what: str) -> None:
+        """Take the trial's line away; where it was the last, ``what`` stands in its place."""
+        self._running.pop(spec.number, None)
+        self._idle = what
         self._live.refresh()
 
     def stop(self) -> None:
@@ -96,12 +105,12 @@ class LiveFoot:
         self._screen.close()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The trial's line and the progress."""
-        if self._spec is None:
+        """The trials' lines and the progress."""
+        if not self._running:
             yield Text(f"     {self._idle}", style="dim")
-        else:
-            seconds = time.monotonic() - self._since_s
-            yield self._columns.running(self._spec, self._why, report=self._report, seconds=seconds)
+        for one in list(self._running.values()):
+            seconds = time.monotonic() - one.since_s
+            yield self._columns.running(one.spec, one.why, report=one.report, seconds=seconds)
         text = self._progress.text()
         width = min(options.max_width - len(text) - 4, 40)
         if width >= 10:

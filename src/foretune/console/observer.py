@@ -80,20 +80,21 @@ class ConsoleObserver:
             self._foot = LiveFoot(self._console, self._columns, self._progress)
 
     def trial_started(self, spec: TrialSpec, why: str) -> None:
-        """Show the trial as the running one."""
+        """Show the trial as a running one."""
         self._why[spec.number] = why
         self._foot.trial(spec, why)
 
     def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
         """Show how far the running trial is."""
-        self._foot.epoch(report)
+        self._foot.epoch(spec, report)
 
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
         """Print the trial's line, and its failure's reason in full."""
         why = self._why.pop(result.spec.number, "")
         self._progress.n_done += result.status is not Status.INTERRUPTED
         is_over = self._plan.budget.spent(self._progress.n_done, self._progress.seconds)
-        self._foot.idle("testing the best model" if is_over else "choosing the next trial")
+        what = "testing the best model" if is_over else "choosing the next trial"
+        self._foot.ended(result.spec, what)
         line = self._columns.trial(result, why, is_best=is_best)
         self._console.print(line, soft_wrap=True, highlight=False)
         if result.status is Status.FAILED and result.reason not in line.plain:

@@ -14,6 +14,7 @@ from foretune.core.errors import (
     unknown_name,
 )
 from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.executor import Executor, OnReport
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "EpochReport",
+    "Executor",
     "ForetuneError",
     "HistoryError",
     "ModelError",
@@ -39,6 +41,7 @@ __all__ = [
     "Objective",
     "Observer",
     "OnEpoch",
+    "OnReport",
     "ParamValue",
     "Resources",
     "SearchPlan",

@@ -28,6 +28,8 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        ended: What came of the trials that the study already holds, by number: a record that
+            was cut off before it could say so can be completed.
     """
 
     study: str
@@ -41,6 +43,7 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    ended: Mapping[int, TrialResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ class TrialSpec:
         save_above: Keep the model only if its best score exceeds this (the incumbent's score).
         deadline_s: Stop, as if ``on_epoch`` had said so, at the end of the first epoch that ends
             this many seconds after the trial's start; None: no limit.
+        checkpoint: File for the state after each epoch; where it is there, training goes on from
+            it. None: never.
+        micro_batches: Parts that each batch is computed in, for want of memory; the gradient is
+            that of the whole batch.
     """
 
     number: int
@@ -42,6 +46,8 @@ class TrialSpec:
     save_to: Path | None = None
     save_above: float = float("-inf")
     deadline_s: float | None = None
+    checkpoint: Path | None = None
+    micro_batches: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,10 @@ class TrialResult:
         resources: Time, memory and utilisation.
         reason: Why it failed, was pruned or was interrupted; empty otherwise.
         model_dir: Where its model was saved, if it was.
+        censored: Whether it was killed for its time: its score is that of its last epoch, a bound
+            of what it might have come to, and its model is lost.
+        out_of_memory: Whether it failed for want of memory.
+        micro_batches: Parts that each batch was computed in at last.
     """
 
     spec: TrialSpec
@@ -89,6 +99,9 @@ class TrialResult:
     resources: Resources = Resources()
     reason: str = ""
     model_dir: Path | None = None
+    censored: bool = False
+    out_of_memory: bool = False
+    micro_batches: int = 1
 
 
 class Objective(Protocol):

@@ -1,9 +1,11 @@
-"""Where a trial runs: in the searching process itself.
+"""Where trials run: in worker processes that the search watches, or in the searching process.
 
-An executor wraps an objective and is one: it answers with a result whatever happens inside. May
-import core and config.schema, nothing else.
+May import core and config.schema, nothing else of Foretune.
 """
 
-from foretune.execute.inline import InlineExecutor, reason_of
+from foretune.execute.inline import InlineExecutor
+from foretune.execute.messages import Recipe
+from foretune.execute.process import ProcessExecutor, WorkersDied
+from foretune.execute.server import start_server
 
-__all__ = ["InlineExecutor", "reason_of"]
+__all__ = ["InlineExecutor", "ProcessExecutor", "Recipe", "WorkersDied", "start_server"]

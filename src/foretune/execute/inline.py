@@ -1,77 +1,55 @@
-"""How does a trial run in the searching process itself, and fail without taking it down?"""
+"""How does a trial run in the searching process itself? For debugging: nothing can be killed."""
 
 from __future__ import annotations
 
-import logging
-import time
+from types import TracebackType
+from typing import Self
 
-from foretune.core import (
-    EpochReport,
-    Objective,
-    OnEpoch,
-    Resources,
-    Status,
-    TrialFailed,
-    TrialResult,
-    TrialSpec,
-)
-
-logger = logging.getLogger(__name__)
+from foretune.core import Objective, OnReport, TrialResult, TrialSpec
+from foretune.execute.answer import answer
+from foretune.execute.memory import with_less_memory
 
 
 class InlineExecutor:
-    """An objective that always answers: whatever the inner one raises becomes a result.
-
-    An exception makes the trial FAILED with its reason, Ctrl-C makes it INTERRUPTED; the epochs
-    that were finished, and the seconds, are kept.
+    """Runs one trial at a time, here, when its result is waited for.
 
     Args:
         objective: What trains.
     """
 
+    n_workers = 1
+    is_isolated = False
+
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
+        self._spec: TrialSpec | None = None
 
-    def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
-        """Run ``spec`` here and now."""
-        epochs: list[EpochReport] = []
+    def submit(self, spec: TrialSpec) -> None:
+        """Take ``spec`` on."""
+        self._spec = spec
 
-        def record(report: EpochReport) -> bool:
-            epochs.append(report)
-            return on_epoch(report)
+    def next_result(self, on_report: OnReport) -> TrialResult:
+        """Run the submitted trial; once more, in smaller parts, where memory ran out."""
+        spec, self._spec = self._spec, None
+        assert spec is not None, "expected a submitted trial"
+        result = answer(self._objective, spec, lambda report: on_report(spec, report))
+        smaller = with_less_memory(result)
+        if smaller is None:
+            return result
+        return answer(self._objective, smaller, lambda report: on_report(smaller, report))
 
-        started = time.monotonic()
-        try:
-            return self._objective(spec, record)
-        except KeyboardInterrupt:
-            status, reason = Status.INTERRUPTED, "interrupted"
-        except Exception as error:
-            status, reason = Status.FAILED, reason_of(error)
-            if not isinstance(error, TrialFailed):
-                logger.warning("trial %d failed: %s", spec.number, reason)
-                logger.debug("trial %d", spec.number, exc_info=True)
-        best = max(epochs, key=lambda report: report.score, default=None)
-        failed = status is Status.FAILED
-        return TrialResult(
-            spec=spec,
-            status=status,
-            score=None if failed or best is None else best.score,
-            metrics=best.metrics if best is not None else {},
-            epochs=tuple(epochs),
-            resources=Resources(seconds=time.monotonic() - started),
-            reason=reason,
-        )
+    def cancel(self) -> None:
+        """Forget what was submitted; nothing runs beside this process."""
+        self._spec = None
 
+    def __enter__(self) -> Self:
+        """The executor itself."""
+        return self
 
-def reason_of(error: BaseException) -> str:
-    """Why a trial failed, in one line.
-
-    >>> reason_of(MemoryError()), reason_of(ZeroDivisionError("by zero"))
-    ('out of memory', 'ZeroDivisionError: by zero')
-    """
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"out of memory: {text}" if text else "out of memory"
-    if isinstance(error, TrialFailed):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to end."""

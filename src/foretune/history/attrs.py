@@ -37,6 +37,8 @@ SECONDS = "seconds"
 STATUS = "status"
 FAILURE = "failure"
 METRICS = "metrics"
+CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
+MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -99,8 +101,12 @@ def trial_attributes(result: TrialResult) -> dict[str, Json]:
         "gpu_percent": used.gpu_percent,
         METRICS: result.metrics,
     }
-    if result.status in (Status.FAILED, Status.INTERRUPTED):
+    if result.status in (Status.FAILED, Status.INTERRUPTED) or result.censored:
         attrs[FAILURE] = result.reason or str(result.status)
+    if result.censored:
+        attrs[CENSORED] = True
+    if result.micro_batches > 1:
+        attrs[MICRO_BATCHES] = result.micro_batches
     safe = json_safe(attrs)
     assert isinstance(safe, dict)
     return safe

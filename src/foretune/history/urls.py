@@ -14,6 +14,8 @@ MEANINGS = {
     "decode": "is damaged",
     "readonly": "is read-only",
     "unable to open": "cannot be opened",
+    "disk is full": "cannot be written, its disk is full",
+    "disk I/O error": "cannot be written, its disk fails",
 }
 _SECRET = re.compile(r"([A-Za-z][\w+.-]*://)(?!/)\S*@")
 _QUERY_SECRET = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s]*")

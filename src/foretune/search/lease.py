@@ -7,17 +7,24 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, Trial
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 logger = logging.getLogger(__name__)
 
 LEASE = "lease"  # trial attribute: who runs the trial, and until when to believe it
-LASTS_S = 120.0  # a process silent for so long is gone
+LASTS_S = 120.0  # a process of another machine that is silent for so long is gone
 RENEWED_S = 20.0  # several attempts fit in before anyone gives it up
+UNSIGNED_S = 5.0  # between a trial's beginning and its first signature: one write (taste)
+_DEAD = ("Z", "X")  # states of a process that has ended
 
 
 class Lease:
@@ -28,10 +35,20 @@ class Lease:
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
 
-    def __enter__(self) -> Lease:
+    def take(self) -> Lease:
+        """Sign, and go on signing until `release`."""
         self._sign()
         self._thread.start()
         return self
+
+    def release(self) -> None:
+        """Sign no more."""
+        self._released.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Lease:
+        return self.take()
 
     def __exit__(
         self,
@@ -39,8 +56,7 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._released.set()
-        self._thread.join()
+        self.release()
 
     def _renew(self) -> None:
         while not self._released.wait(RENEWED_S):
@@ -50,23 +66,82 @@ class Lease:
                 logger.debug("lease of trial %d: %s", self._trial.number, error)
 
     def _sign(self) -> None:
-        self._trial.set_user_attr(
-            LEASE, {"pid": os.getpid(), "host": platform.node(), "until": time.time() + LASTS_S}
-        )
+        self._trial.set_user_attr(LEASE, _signature())
+
+
+class SigningSampler(BaseSampler):
+    """Suggests as ``inner`` does, and signs each trial before that, which may take seconds."""
+
+    def __init__(self, inner: BaseSampler) -> None:
+        self.inner = inner
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Sign the trial: without a signature it counts as alive for ``UNSIGNED_S`` alone."""
+        study._storage.set_trial_user_attr(trial._trial_id, LEASE, _signature())
+        self.inner.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Ask ``inner``."""
+        return self.inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Ask ``inner``."""
+        return self.inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Ask ``inner``."""
+        return self.inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Tell ``inner``."""
+        self.inner.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Tell ``inner``."""
+        self.inner.reseed_rng()
+
+
+def is_new(trial: FrozenTrial) -> bool:
+    """Whether ``trial`` was begun just now and its process may not have come to sign it."""
+    if LEASE in trial.user_attrs or trial.datetime_start is None:
+        return False
+    return abs(time.time() - trial.datetime_start.timestamp()) < UNSIGNED_S
 
 
 def holder_lives(attributes: Mapping[str, object]) -> bool:
     """Whether the process that signed a running trial's attributes lives, as far as can be told.
 
-    On this host its process must be there; elsewhere its word must not have run out. A trial of
-    this very process belongs to an earlier search of it, which is over.
+    On this machine the process is looked at: its number and the moment at which it began, which
+    no later process shares; no clock has a say. Elsewhere its word must not have run out. A trial
+    of this very process belongs to an earlier search of it, which is over.
     """
     lease = attributes.get(LEASE)
-    if not isinstance(lease, Mapping) or time.time() > float(lease.get("until", 0.0)):
+    if not isinstance(lease, Mapping):
         return False
-    if lease.get("host") != platform.node():
+    pid, here = int(lease.get("pid", 0)), _this_machine()
+    if here is not None and lease.get("machine") == here:
+        began = _began(pid)
+        return pid != os.getpid() and began is not None and began == lease.get("began")
+    if time.time() > float(lease.get("until", 0.0)):
+        return False
+    if lease.get("host") != platform.node() or "machine" in lease:
         return True
-    pid = int(lease.get("pid", 0))
     return pid != os.getpid() and _exists(pid)
 
 
@@ -76,6 +151,40 @@ def last_sign_of_life(trial: FrozenTrial) -> float:
     if not isinstance(lease, Mapping) or trial.datetime_start is None:
         return 0.0
     return max(float(lease["until"]) - LASTS_S - trial.datetime_start.timestamp(), 0.0)
+
+
+def _signature() -> dict[str, object]:
+    signature: dict[str, object] = {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "until": time.time() + LASTS_S,
+    }
+    machine, began = _this_machine(), _began(os.getpid())
+    if machine is not None and began is not None:
+        signature |= {"machine": machine, "began": began}
+    return signature
+
+
+def _this_machine() -> str | None:
+    """This machine since it was last started, and which of its processes this one can see.
+
+    None: the system does not say (it is not Linux).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None
+
+
+def _began(pid: int) -> int | None:
+    """When a process began, in ticks since the machine's start; None: it is not there."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *rest = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state in _DEAD else int(rest[18])  # field 22 of proc(5)
 
 
 def _exists(pid: int) -> bool:

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.codec import Codec
 from foretune.meta.tasks import cap_pruned
+from foretune.search.study import cut_short
 
 PLAN_KEY = "foretune:plan"
 WHY_KEY = "foretune:why"
@@ -23,6 +24,8 @@ SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
 @dataclass(frozen=True)
 class StudyView:
     """The trials of a study at one moment, without the one being suggested.
+
+    Without those that were cut short, too: they are queued again.
 
     Attributes:
         trials: Every other trial that has parameters or a plan.
@@ -35,7 +38,9 @@ class StudyView:
     @classmethod
     def of(cls, trials: Sequence[FrozenTrial], direction: StudyDirection, number: int) -> StudyView:
         """Look at a study from trial ``number``."""
-        others = tuple(t for t in trials if t.number != number and configuration(t))
+        others = tuple(
+            t for t in trials if t.number != number and configuration(t) and not cut_short(t)
+        )
         return cls(others, 1.0 if direction == StudyDirection.MAXIMIZE else -1.0)
 
     @cached_property

@@ -25,6 +25,7 @@ from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configura
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import bounds, fitting, follows, mapping, numbers
+from foretune.search.study import place
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +162,9 @@ class MetaSampler(BaseSampler):
                     },
                     metric=str(attrs.get(METRIC) or ""),
                     bounds=bounds(attrs.get(METRIC_RANGE)),
-                    seed=derive_seed(self._seed, trial.number, len(trial.params), attempt),
+                    seed=derive_seed(
+                        self._seed, place(study, trial.number), len(trial.params), attempt
+                    ),
                     attempt=attempt,
                 )
             )  # fmt: skip

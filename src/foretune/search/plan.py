@@ -8,10 +8,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
-from foretune.core import Budget, SearchPlan, TaskInfo
+from foretune.core import (
+    Budget,
+    Resources,
+    SearchPlan,
+    Status,
+    TaskInfo,
+    TrialResult,
+    TrialSpec,
+)
+from foretune.history.attrs import CENSORED, FAILURE, METRICS, SECONDS
 from foretune.search.method import Method
-from foretune.search.study import progress
+from foretune.search.study import counted, progress, score_of
+
+STATUS_OF = {TrialState.COMPLETE: Status.COMPLETED, TrialState.PRUNED: Status.PRUNED}
 
 
 def plan_search(
@@ -45,4 +57,20 @@ def plan_search(
         config=config,
         notes=(*notes, *method.notes),
         folder=folder,
+        ended={t.number: _result(study, t) for t in counted(study.get_trials(deepcopy=False))},
+    )
+
+
+def _result(study: Study, trial: FrozenTrial) -> TrialResult:
+    """What the study holds of a trial that ended."""
+    attrs = trial.user_attrs
+    metrics = attrs.get(METRICS)
+    return TrialResult(
+        spec=TrialSpec(number=trial.number, params=trial.params, seed=0),
+        status=STATUS_OF.get(trial.state, Status.FAILED),
+        score=score_of(study, trial),
+        metrics=metrics if isinstance(metrics, Mapping) else {},
+        resources=Resources(seconds=float(attrs.get(SECONDS) or 0.0)),
+        reason=str(attrs.get(FAILURE, "")),
+        censored=bool(attrs.get(CENSORED)),
     )

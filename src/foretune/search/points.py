@@ -2,8 +2,9 @@
 
 Optuna suggests one parameter at a time, so a sampler cannot tell that the whole point was tried
 before. `PointSampler` draws the whole point before the first parameter is asked for, and draws
-again where the study already holds it. Every draw is seeded by (seed, trial number), and so a
-search that was stopped and resumed suggests what the uninterrupted one would have.
+again where the study already holds it. Every draw is seeded by (seed, trial's place among those
+that were not cut short), and so a search that was stopped and resumed suggests what the
+uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.core import ParamValue, derive_seed
 from foretune.search.distributions import distribution
+from foretune.search.study import cut_short, place
 from foretune.space import Grid, Parameter, Point, Space, finite_size, point_key
 
 Candidates = Callable[[Study, FrozenTrial], Iterator[Point]]
@@ -76,7 +78,8 @@ class PointSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> ParamValue:
         """A random value, for what the drawn point does not have."""
-        random = RandomSampler(derive_seed(self._seed, "independent", trial.number, param_name))
+        number = place(study, trial.number)
+        random = RandomSampler(derive_seed(self._seed, "independent", number, param_name))
         return random.sample_independent(study, trial, param_name, param_distribution)
 
 
@@ -85,7 +88,7 @@ def random_points(space: Space, seed: int) -> Candidates:
     size = finite_size(space)
 
     def candidates(study: Study, trial: FrozenTrial) -> Iterator[Point]:
-        rng = np.random.default_rng(derive_seed(seed, "random", trial.number))
+        rng = np.random.default_rng(derive_seed(seed, "random", place(study, trial.number)))
         for _ in range(N_DRAWS):
             yield space.sample(rng)
         if size is not None and size <= MAX_LISTED:
@@ -120,8 +123,9 @@ def model_points(make: Callable[[int], BaseSampler], *, space: Space, seed: int)
     others = random_points(space, seed)
 
     def candidates(study: Study, trial: FrozenTrial) -> Iterator[Point]:
+        number = place(study, trial.number)
         for draw in range(N_INNER_DRAWS):
-            sampler = make(derive_seed(seed, "model", trial.number, draw))
+            sampler = make(derive_seed(seed, "model", number, draw))
             yield _draw(sampler, space, study, trial)
         yield from others(study, trial)
 
@@ -146,9 +150,9 @@ def _draw(sampler: BaseSampler, space: Space, study: Study, trial: FrozenTrial) 
 
 
 def _visited(study: Study, number: int) -> set[str]:
-    """The points of the study's other trials: finished, running, or queued."""
+    """The points of the study's other trials: finished, running, or queued (again)."""
     return {
         point_key(t.system_attrs.get("fixed_params", t.params))
         for t in study.get_trials(deepcopy=False)
-        if t.number != number
+        if t.number != number and not cut_short(t)
     }

@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -17,15 +18,18 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
-from foretune.history.attrs import FAILURE, SECONDS, STATUS
-from foretune.search.lease import holder_lives, last_sign_of_life
+from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
+from foretune.search.lease import SigningSampler, holder_lives, is_new, last_sign_of_life
 from foretune.space import Space
 
 logger = logging.getLogger(__name__)
 
 RETRIED_FROM = "retried_from"  # trial attribute: the number of the trial that this one repeats
+DROPPED = "dropped"  # trial attribute: another trial is the same, or fills the budget
 ABANDONED = "its process ended without a word"
+ISOLATED = "isolated"  # trial attribute: it ran in a worker, which cannot end its search
 MAX_RETRIES = 2  # a configuration that ended its process this often is recorded as failed (taste)
+MAX_ISOLATED = 9  # if it was in a worker: what ended the search was likely something else (taste)
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -35,14 +39,17 @@ class Progress:
 
     Attributes:
         n_done: Trials that count: completed, pruned and failed ones, not those that were cut short.
-        n_running: Trials that other live processes are running.
-        seconds: Seconds that ended trials took, suggestion included.
+        n_running: Trials that are running, in this process or in other live ones.
+        n_unsigned: Those of them of which it is not known yet whose they are.
+        seconds: Seconds in which any trial ran, suggestion included; of trials that ran at one
+            time, once.
         best: The best trial's score (higher is better), if there is one.
         best_number: Its number.
     """
 
     n_done: int
     n_running: int
+    n_unsigned: int
     seconds: float
     best: float | None
     best_number: int | None
@@ -96,7 +103,7 @@ def open_study(
         storage=storage,
         study_name=name,
         direction=direction,
-        sampler=sampler,
+        sampler=SigningSampler(sampler),
         pruner=pruner,
         load_if_exists=True,
     )
@@ -109,28 +116,59 @@ def open_study(
     for key, value in attributes.items():
         if key not in stored or stored[key] != value:
             study.set_user_attr(key, value)
-    _end_orphans(study, storage)
-    _queue_again(study, space)
+    take_over(study, space)
     return study
 
 
-def progress(study: Study) -> Progress:
-    """How far ``study`` is, from what is stored alone."""
+def take_over(study: Study, space: Space, mine: Collection[int] = ()) -> None:
+    """End the trials whose process is gone, and queue again what was cut short.
+
+    Args:
+        study: The study.
+        space: Decides whether what was left is a complete point.
+        mine: Numbers of the trials that this process is running.
+    """
+    _end_orphans(study, mine)
+    _queue_again(study, space)
+
+
+def progress(study: Study, mine: Collection[int] = ()) -> Progress:
+    """How far ``study`` is, from what is stored alone.
+
+    Args:
+        study: The study.
+        mine: Numbers of the trials that this process is running; they count as running.
+    """
     trials = study.get_trials(deepcopy=False)
-    scored = [(score, -t.number) for t in trials if (score := score_of(study, t)) is not None]
+    running = [t for t in trials if is_running(t, mine)]
+    ended = [t for t in trials if t.state in ENDED]
+    scored = [(score, -t.number) for t in ended if (score := _own_score(study, t)) is not None]
     best = max(scored, default=None)
     return Progress(
-        n_done=len(counted(trials)),
-        n_running=sum(t.state == TrialState.RUNNING and holder_lives(t.user_attrs) for t in trials),
-        seconds=sum(_seconds(t) for t in trials if t.state in ENDED),
+        n_done=len(counted(ended)),
+        n_running=len(running),
+        n_unsigned=sum(is_new(t) for t in running),
+        seconds=_covered(_span(t) for t in (*ended, *running)),
         best=best[0] if best else None,
         best_number=-best[1] if best else None,
     )
 
 
+def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
+    """Whether this process (``mine``) or another live one is running ``trial``."""
+    if trial.state != TrialState.RUNNING:
+        return False
+    return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
+
+
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """The trials that use up ``n_trials``: ended ones that were not cut short."""
-    return [t for t in trials if t.state in ENDED and not _cut_short(t)]
+    return [t for t in trials if t.state in ENDED and not cut_short(t)]
+
+
+def failed(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that failed."""
+    return [t for t in trials if t.state == TrialState.FAIL]
 
 
 def score_of(study: Study, trial: FrozenTrial) -> float | None:
@@ -152,30 +190,62 @@ def sign_of(study: Study) -> float:
     return 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
 
 
-def _cut_short(trial: FrozenTrial) -> bool:
+def cut_short(trial: FrozenTrial) -> bool:
+    """Whether ``trial`` came to nothing by no fault of its own: it neither counts nor teaches."""
     return bool(trial.user_attrs.get(STATUS) == Status.INTERRUPTED)
+
+
+def place(study: Study, number: int) -> int:
+    """How many trials before ``number`` were not cut short.
+
+    What is seeded by it comes out in an interrupted search as it would have without interruption.
+    """
+    trials = study.get_trials(deepcopy=False)
+    return sum(t.number < number and not cut_short(t) for t in trials)
+
+
+def _own_score(study: Study, trial: FrozenTrial) -> float | None:
+    """The score of a trial whose model there is; one that was killed for its time left none."""
+    return None if trial.user_attrs.get(CENSORED) else score_of(study, trial)
 
 
 def _abandoned(trial: FrozenTrial) -> bool:
     return str(trial.user_attrs.get(FAILURE, "")).startswith(ABANDONED)
 
 
-def _seconds(trial: FrozenTrial) -> float:
-    if _abandoned(trial):
-        return float(trial.user_attrs.get(SECONDS, 0.0))  # not the hours that it lay dead
-    if trial.datetime_start is None or trial.datetime_complete is None:
-        return 0.0
-    return (trial.datetime_complete - trial.datetime_start).total_seconds()
+def _span(trial: FrozenTrial) -> tuple[float, float]:
+    """When a trial began and ended, now if it runs, in seconds of the clock."""
+    if trial.datetime_start is None:
+        return 0.0, 0.0
+    began = trial.datetime_start.timestamp()
+    if _abandoned(trial):  # not the hours that it lay dead
+        return began, began + float(trial.user_attrs.get(SECONDS, 0.0))
+    ended = trial.datetime_complete
+    return began, time.time() if ended is None else ended.timestamp()
 
 
-def _end_orphans(study: Study, storage: BaseStorage) -> None:
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that lie in any of the spans.
+
+    >>> _covered([(0.0, 2.0), (1.0, 3.0), (5.0, 6.0)])
+    4.0
+    """
+    seconds, reached = 0.0, -math.inf
+    for began, ended in sorted(spans):
+        seconds += max(ended - max(began, reached), 0.0)
+        reached = max(reached, ended)
+    return seconds
+
+
+def _end_orphans(study: Study, mine: Collection[int]) -> None:
     """Tell FAIL for every running trial whose process is gone."""
-    study_id = storage.get_study_id_from_name(study.study_name)
+    storage, study_id = study._storage, study._study_id
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if holder_lives(trial.user_attrs):
+        if is_running(trial, mine):
             continue
         retries = _retries(study, trial)
-        status = Status.INTERRUPTED if retries < MAX_RETRIES else Status.FAILED
+        limit = MAX_ISOLATED if trial.user_attrs.get(ISOLATED) else MAX_RETRIES
+        status = Status.INTERRUPTED if retries < limit else Status.FAILED
         attributes = {
             STATUS: str(status),
             FAILURE: ABANDONED + (f", {retries + 1} times in a row" if retries else ""),
@@ -192,12 +262,22 @@ def _end_orphans(study: Study, storage: BaseStorage) -> None:
 
 
 def _retries(study: Study, trial: FrozenTrial) -> int:
-    """How many processes the configuration of ``trial`` has ended before; Ctrl-C does not count."""
-    trials, n = study.get_trials(deepcopy=False), 0
+    """How many processes in a row ``trial``'s configuration has ended before.
+
+    Ctrl-C does not count, and a process that got further than the one before it starts anew.
+    """
+    trials, n, reached = study.get_trials(deepcopy=False), 0, _reached(trial)
     while (before := trial.user_attrs.get(RETRIED_FROM)) is not None:
         trial = trials[before]
-        n += _abandoned(trial)
+        if _reached(trial) < reached:
+            break
+        n, reached = n + _abandoned(trial), _reached(trial)
     return n
+
+
+def _reached(trial: FrozenTrial) -> int:
+    """The last epoch that a trial finished."""
+    return max(trial.intermediate_values, default=0)
 
 
 def _queue_again(study: Study, space: Space) -> None:
@@ -205,6 +285,8 @@ def _queue_again(study: Study, space: Space) -> None:
     trials = study.get_trials(deepcopy=False)
     queued = {t.user_attrs.get(RETRIED_FROM) for t in trials}
     for trial in trials:
-        if _cut_short(trial) and trial.number not in queued and not space.problems(trial.params):
+        if not cut_short(trial) or trial.user_attrs.get(DROPPED) or trial.number in queued:
+            continue
+        if not space.problems(trial.params):
             study.enqueue_trial(trial.params, user_attrs={RETRIED_FROM: trial.number})
             logger.info("trial %d was cut short and is queued again", trial.number)

@@ -67,6 +67,7 @@ class TrialTuner:
     def test(self, name: str) -> tuple[float, float, float]:
         """Validation score, test score and seconds of the default configuration, fully trained."""
         from foretune.train import TrainObjective
+        from foretune.train.predictor import test_metrics
 
         objective = TrainObjective(self._data, {name: self._cards[name]}, self._trainer)
         with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +75,8 @@ class TrialTuner:
             result = objective(spec, lambda report: False)
             if result.model_dir is None or result.score is None:
                 return self._worst(), self._worst(), result.resources.seconds
-            test = self._data.info.score(objective.test(result.model_dir))
+            measured = test_metrics(result.model_dir, self._data, self._trainer)
+        test = self._data.info.score(measured)
         return result.score, test, result.resources.seconds
 
     def _score(self, data: TaskData, name: str, changed: Mapping[str, int]) -> float:

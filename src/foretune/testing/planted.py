@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 from foretune.config.schema.search import SearchConfig
 from foretune.core import (
     EpochReport,
+    Executor,
     NullObserver,
     Objective,
     OnEpoch,
@@ -106,6 +107,7 @@ class Run:
     history: object = None
     storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
     observers: tuple[NullObserver, ...] = ()
+    executor: Executor | None = None
     study: Study | None = None
     plan: SearchPlan | None = None
 
@@ -134,7 +136,7 @@ class Run:
         return run_search(
             self.study,
             space=self.space,
-            objective=InlineExecutor(self.objective),
+            executor=self.executor or InlineExecutor(self.objective),
             plan=self.plan,
             observers=self.observers,
             seed=self.config.seed,

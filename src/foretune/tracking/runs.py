@@ -149,12 +149,23 @@ class SearchRuns:
         return found[0]
 
     def _end_orphans(self) -> None:
-        """End the trials that an earlier process of this study left running when it died."""
+        """End the trials that an earlier process of this study left running when it died.
+
+        What the study was told of one before that is written now.
+        """
         running = f"{_child_of(self.parent)} AND attributes.status = 'RUNNING'"
         for run in self._search(running, limit=100):
-            if not _lives(run.data.tags.get(OWNER_TAG, "")):
+            if _lives(run.data.tags.get(OWNER_TAG, "")):
+                continue
+            number = run.data.tags.get("trial", "")
+            told = self._plan.ended.get(int(number)) if number.isdigit() else None
+            if told is None:
                 tags = {"status": Status.INTERRUPTED.value, "reason": "its process died"}
                 self._end(run.info.run_id, END[Status.INTERRUPTED], tags, now_ms())
+            else:
+                metrics = _metrics(records.trial_metrics(told), now_ms())
+                tags = records.result_tags(told, False)
+                self._end(run.info.run_id, END[told.status], tags, now_ms(), metrics)
 
     def _search(self, condition: str, *, limit: int) -> list[Run]:
         return list(

@@ -10,7 +10,8 @@ from foretune.train.device import choose_device
 from foretune.train.members import choose_cards
 from foretune.train.objective import TrainObjective
 from foretune.train.params import PARAMETER_NAMES
-from foretune.train.predictor import Predictor, load_model
+from foretune.train.predictor import Predictor, load_model, test_metrics
+from foretune.train.recipe import TrainRecipe
 
 __all__ = [
     "PARAMETER_NAMES",
@@ -18,9 +19,11 @@ __all__ = [
     "Predictor",
     "TaskData",
     "TrainObjective",
+    "TrainRecipe",
     "choose_cards",
     "choose_device",
     "load_cards",
     "load_model",
     "load_task",
+    "test_metrics",
 ]

@@ -71,8 +71,21 @@ def choose_precision(asked: Precision, device: str) -> str:
 def set_threads(threads: int | None) -> None:
     """Give torch its threads: those asked for, else OMP_NUM_THREADS, else the physical cores."""
     if threads is None and "OMP_NUM_THREADS" not in os.environ:
-        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-        cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-        threads = min(cores, allowed or cores)
+        threads = physical_cores()
     if threads is not None and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
+
+
+def physical_cores() -> int:
+    """Cores that this process may use."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    return min(cores, allowed or cores)
+
+
+def visible_gpus() -> list[str]:
+    """What ``CUDA_VISIBLE_DEVICES`` calls each GPU that this process may use."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    return [str(index) for index in range(torch.cuda.device_count())]

@@ -36,9 +36,17 @@ class Feed:
 
     def training(self, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every example once, in random order, varied."""
-        for index in training_batches(self.split.lengths, batch_size, rng):
-            batch = self.batch(index)
-            yield batch if self.frozen is not None else self.unit.augment(batch)
+        for index in self.order(batch_size, rng):
+            yield self.to_learn(index)
+
+    def order(self, batch_size: int, rng: np.random.Generator) -> Iterator[Index]:
+        """One epoch's batches: every example once, in random order."""
+        return training_batches(self.split.lengths, batch_size, rng)
+
+    def to_learn(self, index: Index) -> Batch:
+        """The examples of ``index``, varied."""
+        batch = self.batch(index)
+        return batch if self.frozen is not None else self.unit.augment(batch)
 
     def evaluation(self, batch_size: int) -> Iterator[tuple[Index, Batch]]:
         """Every example once, as it is, with its place."""

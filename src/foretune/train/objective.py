@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +28,16 @@ from foretune.train.data import TaskData
 from foretune.train.device import build_accelerator, set_threads
 from foretune.train.export import save_model
 from foretune.train.head_start import MakeHead, start_head
-from foretune.train.loop import Epoch, train
+from foretune.train.loop import Epoch, Training, learnt
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
 from foretune.train.params import TrialParams
-from foretune.train.predictor import load_model
+from foretune.train.progress import Progress
 from foretune.train.resources import ResourceMeter
+from foretune.train.snapshot import Checkpoint
 from foretune.train.workshop import Workshop
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Progress:
-    """What a running trial has come to."""
-
-    epochs: list[EpochReport]
-    examples: int = 0
-    training_s: float = 0.0
-    best: EpochReport | None = None
-    best_state: dict[str, torch.Tensor] | None = None
-    stale: int = 0
-    stopped: str = ""
 
 
 class TrainObjective:
@@ -89,7 +77,7 @@ class TrainObjective:
         """
         params = self._params(spec)
         set_threads(self.config.threads)
-        progress = _Progress([])
+        progress, no_memory = Progress(), False
         device = self._accelerator.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
@@ -102,12 +90,14 @@ class TrainObjective:
                 if not _out_of_memory(error):
                     raise
                 network, status, reason = None, Status.FAILED, f"out of memory: {_line(error)}"
+                no_memory = True
             finally:
                 self._accelerator.free_memory()
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
+        resources = dataclasses.replace(resources, seconds=progress.before_s + resources.seconds)
         model_dir = None
         if network is not None and progress.best_state is not None and spec.save_to is not None:
-            network.load_state_dict(progress.best_state)
+            network.load_state_dict(progress.best_state, strict=False)
             model_dir = spec.save_to
             self._save(model_dir, network, params, progress)
         best = progress.best
@@ -121,19 +111,9 @@ class TrainObjective:
             resources=resources,
             reason=reason,
             model_dir=model_dir,
+            out_of_memory=no_memory,
+            micro_batches=spec.micro_batches,
         )
-
-    def test(self, model_dir: Path) -> dict[str, float]:
-        """The task's metrics of a saved model on the test rows, loaded from disk as a user would.
-
-        Metrics on extra test rows carry their name: ``mismatched_accuracy``.
-        """
-        predictor = load_model(model_dir, self.config)
-        metrics = predictor.evaluate(self.data.test)
-        for name, rows in self.data.extra.items():
-            extra = predictor.evaluate(rows)
-            metrics |= {f"{name}_{metric}": value for metric, value in extra.items()}
-        return metrics
 
     def _params(self, spec: TrialSpec) -> TrialParams:
         name = spec.params.get("model")
@@ -152,7 +132,7 @@ class TrainObjective:
         spec: TrialSpec,
         params: TrialParams,
         on_epoch: OnEpoch,
-        progress: _Progress,
+        progress: Progress,
         meter: ResourceMeter,
     ) -> Network:
         """Train to the end or to a stop, keeping the record in ``progress``."""
@@ -167,8 +147,7 @@ class TrainObjective:
             start_head(network, training, self._make_head, batch_size=size, seed=spec.seed)
         torch.manual_seed(derive_seed(spec.seed, "training"))
         references = bench.references("validation")
-        last = meter.seconds
-        for epoch in train(
+        steps = Training(
             network,
             training,
             validation,
@@ -177,7 +156,17 @@ class TrainObjective:
             accelerator=self._accelerator,
             measure=lambda predictions: compute(self.data.info, predictions, references),
             seed=spec.seed,
-        ):
+            micro_batches=spec.micro_batches,
+        )
+        checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
+        if self._resumes(spec, checkpoint, steps, progress):
+            log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
+            stops = [on_epoch(report) for report in progress.epochs]
+            if any(stops):
+                progress.stopped = f"pruned after epoch {len(progress.epochs)} of {params.epochs}"
+                return network
+        last = meter.seconds
+        for epoch in steps.epochs():
             now = meter.seconds
             progress.examples += len(training)
             progress.training_s += epoch.training_s
@@ -194,14 +183,30 @@ class TrainObjective:
             patience = self.config.patience
             if progress.stopped or (patience is not None and progress.stale >= patience):
                 break
+            if epoch.number < params.epochs and checkpoint.is_due(_size(steps.tensors())):
+                checkpoint.write(progress.snapshot(steps, meter.seconds))
         return network
+
+    def _resumes(
+        self, spec: TrialSpec, checkpoint: Checkpoint, steps: Training, progress: Progress
+    ) -> bool:
+        """Take the trial up where an earlier process left it, if one did."""
+        snapshot = checkpoint.read()
+        if snapshot is None or snapshot.part("weights").keys() != learnt(steps.network).keys():
+            return False
+        wanted = max(report.score for report in snapshot.epochs) > spec.save_above
+        if wanted and spec.save_to is not None and not snapshot.plain["has_model"]:
+            return False  # it was not worth keeping then
+        steps.restore(snapshot)
+        progress.restore(snapshot)
+        return True
 
     def _report(self, epoch: Epoch, seconds: float) -> EpochReport:
         names = {name: epoch.metrics[f"eval_{name}"] for name in self.data.info.metrics}
         return EpochReport(epoch.number, self.data.info.score(names), epoch.metrics, seconds)
 
     def _note(
-        self, spec: TrialSpec, network: Network, report: EpochReport, progress: _Progress
+        self, spec: TrialSpec, network: Network, report: EpochReport, progress: Progress
     ) -> None:
         progress.epochs.append(report)
         progress.stale += 1
@@ -209,12 +214,11 @@ class TrainObjective:
             progress.best, progress.stale = report, 0
             if spec.save_to is not None and report.score > spec.save_above:
                 progress.best_state = {
-                    name: value.detach().cpu().clone()
-                    for name, value in network.state_dict().items()
+                    name: value.detach().cpu().clone() for name, value in learnt(network).items()
                 }
 
     def _save(
-        self, folder: Path, network: Network, params: TrialParams, progress: _Progress
+        self, folder: Path, network: Network, params: TrialParams, progress: Progress
     ) -> None:
         card = self.cards[params.model]
         bench = self._workshop.bench(card)
@@ -239,10 +243,14 @@ class TrainObjective:
             self._frozen_imports = True
 
 
-def _status(progress: _Progress, params: TrialParams) -> tuple[Status, str]:
+def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
         return Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
+
+
+def _size(tensors: Mapping[str, torch.Tensor]) -> int:
+    return sum(value.numel() * value.element_size() for value in tensors.values())
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from foretune.config.schema.model import Library
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import DataError, TaskInfo, TaskKind
+from foretune.train.data import TaskData
 from foretune.train.device import choose_device, set_threads
 from foretune.train.export import SavedModel, read_model
 from foretune.train.feed import Feed
@@ -95,6 +96,19 @@ def load_model(folder: str | Path, config: TrainerConfig | None = None) -> Predi
     tokenizer = base.tokenizer if isinstance(base, TextBase) else None
     unit = restore_unit(saved.info.kind, saved.unit, tokenizer=tokenizer)
     return Predictor(saved, network, unit, config)
+
+
+def test_metrics(folder: Path, data: TaskData, config: TrainerConfig) -> dict[str, float]:
+    """The task's metrics of a saved model on the test rows, loaded from disk as a user would.
+
+    Metrics on extra test rows carry their name: ``mismatched_accuracy``.
+    """
+    predictor = load_model(folder, config)
+    metrics = predictor.evaluate(data.test)
+    for name, rows in data.extra.items():
+        extra = predictor.evaluate(rows)
+        metrics |= {f"{name}_{metric}": value for metric, value in extra.items()}
+    return metrics
 
 
 def _base(saved: SavedModel, state: Mapping[str, Any]) -> Base:

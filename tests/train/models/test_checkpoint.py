@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -156,3 +158,25 @@ def test_the_packaged_image_features_separate_classes_far_above_a_random_start(
         probe = NearestCentroid().fit(features[:120], labels[:120])
         accuracy[start] = probe.score(features[120:], labels[120:])
     assert accuracy["packaged"] > accuracy["random"] + 0.15
+
+
+TOKENIZER = """
+import random
+from foretune.train.models.text_base import train_tokenizer
+rng = random.Random(0)
+words = ["".join(rng.choices("abcdefghijkl", k=rng.randrange(2, 9))) for _ in range(3000)]
+corpus = [" ".join(rng.choices(words, k=20)) for _ in range(200)]
+print(sorted(train_tokenizer(corpus).get_vocab().items()))
+"""
+
+
+def test_a_tokenizer_from_scratch_is_the_same_in_every_process():
+    """A search that is resumed in another process trains the same trials."""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", TOKENIZER], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert len(outputs[0]) > 10_000
+    assert outputs[0] == outputs[1]

@@ -65,6 +65,8 @@ class TrainerConfig:
         head_start: What a new head starts from; ``adapted`` suits few rows.
         patience: Stop a trial after this many epochs without a better score; None: never.
         threads: Torch threads; None: OMP_NUM_THREADS, else the physical cores.
+        checkpoint: Whether a trial's state is kept after its epochs, so that it goes on from there
+            when it was cut short; at most a twentieth of its time goes into that.
         cache_mb: Memory in MiB for the cached outputs of frozen layers.
         cpu_train_rows: Training rows on a CPU where data.train_rows is not given.
         cpu_validation_rows: Validation rows, likewise.
@@ -84,6 +86,7 @@ class TrainerConfig:
     head_start: HeadStart = HeadStart.drawn
     patience: int | None = None
     threads: int | None = None
+    checkpoint: bool = True
     cache_mb: int = 1024
     cpu_train_rows: int = 256
     cpu_validation_rows: int = 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,17 +130,32 @@ def with_dropout(config: PreTrainedConfig, dropout: float, *, layers: int) -> Pr
 def train_tokenizer(
     corpus: Sequence[str], vocabulary: int = SCRATCH_VOCABULARY
 ) -> PreTrainedTokenizerBase:
-    """A WordPiece tokenizer of at most ``vocabulary`` pieces learnt from ``corpus``."""
+    """A WordPiece tokenizer of at most ``vocabulary`` pieces learnt from ``corpus``.
+
+    The same from the same corpus in every process. By itself the trainer numbers the pieces inside
+    words in the order of a hash table with a random seed, and breaks ties by these numbers: so
+    they are given to it in order, as special tokens, which the tokenizer then made has not.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    def empty(model: models.WordPiece) -> Tokenizer:
+        tokenizer = Tokenizer(model)
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return tokenizer
+
+    normalise = normalizers.BertNormalizer(lowercase=True).normalize_str
+    inside = set().union(*map(normalise, corpus)) - set(string.whitespace + string.punctuation)
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIAL_TOKENS), show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=[*SPECIAL_TOKENS, *(f"##{char}" for char in sorted(inside))],
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus, trainer)
+    trained = empty(models.WordPiece(unk_token="[UNK]"))
+    trained.train_from_iterator(corpus, trainer)
+    tokenizer = empty(models.WordPiece(trained.get_vocab(), unk_token="[UNK]"))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     ids = {token: tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")}
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",

@@ -1,0 +1,50 @@
+"""Where do trials run? In worker processes, started early, or in the searching process itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foretune.build import Setup
+from foretune.config.schema.root import RootConfig
+from foretune.config.schema.trainer import HeadStart
+from foretune.core import Executor, TaskKind
+
+if TYPE_CHECKING:
+    from foretune.train.head_start import MakeHead
+
+_PRELOADED = ("foretune.train.recipe", "accelerate")
+
+
+def start_workers_early(config: RootConfig) -> None:
+    """Let the workers' server import what trials need while this process loads the data."""
+    if config.executor.kind == "process":
+        from foretune.execute import start_server
+
+        images = config.task.kind == TaskKind.IMAGE_CLASSIFICATION
+        start_server((*_PRELOADED, "timm" if images else "transformers.modeling_utils"))
+
+
+def build_executor(setup: Setup, config: RootConfig) -> Executor:
+    """Where trials run, and what trains them.
+
+    Raises:
+        ConfigError: The device asked for is not there.
+    """
+    from foretune.execute import InlineExecutor, ProcessExecutor
+    from foretune.train import TrainRecipe
+
+    section = config.executor
+    make_head: MakeHead | None = None
+    if config.trainer.head_start is HeadStart.adapted:
+        from foretune.select import adapted_head
+
+        make_head = adapted_head
+    recipe = TrainRecipe(setup.data, setup.cards, config.trainer, section.n_workers, make_head)
+    if section.kind == "inline":
+        return InlineExecutor(recipe(0))
+    return ProcessExecutor(
+        recipe,
+        n_workers=section.n_workers,
+        timeout_s=section.timeout_s,
+        memory_mb=section.memory_mb,
+    )

@@ -1,0 +1,77 @@
+"""How do several processes search one study without a trial too many or the same trial twice?
+
+Optuna numbers trials in the order in which they are asked for. Whoever has asked waits until every
+earlier trial has its parameters, which never waits for a later one; then the earlier trials decide.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from foretune.core import Budget, Resources, Status, TrialResult, TrialSpec
+from foretune.history.attrs import SECONDS
+from foretune.search.study import RETRIED_FROM, counted, cut_short, is_running, score_of
+from foretune.space import Space, point_key
+
+DUPLICATE_OF = "duplicate_of"  # trial attribute: whose value was told instead of training again
+WAITED_S = 30.0  # for another process's suggestion, before it is passed over (taste)
+LOOKED_S = 0.01  # between two looks at it
+MAX_DROPPED = 8  # in a row, for being the same: the space holds nothing else (taste)
+
+
+def wait_for_earlier(
+    study: Study, trial: Trial, space: Space, mine: Collection[int]
+) -> list[FrozenTrial]:
+    """The trials before ``trial``, once each has its parameters or its process is gone."""
+    until = time.monotonic() + WAITED_S
+    while True:
+        earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
+        unsettled = any(
+            t.state == TrialState.RUNNING
+            and t.number not in mine
+            and space.problems(t.params)
+            and is_running(t)
+            for t in earlier
+        )
+        if not unsettled or time.monotonic() > until:
+            return earlier
+        time.sleep(LOOKED_S)
+
+
+def surplus(
+    trial: Trial, earlier: Sequence[FrozenTrial], budget: Budget, mine: Collection[int]
+) -> str | None:
+    """Why ``trial`` must not be run: others fill the budget, or one is the same; None: run it."""
+    running = [t for t in earlier if is_running(t, mine)]
+    if budget.n_trials is not None and len(counted(earlier)) + len(running) >= budget.n_trials:
+        return "others fill the budget"
+    repeats = trial.user_attrs.get(RETRIED_FROM)
+    if repeats is not None:
+        same = [t for t in earlier if t.user_attrs.get(RETRIED_FROM) == repeats]
+        return None if not same else f"trial {same[0].number} repeats the same one"
+    key = point_key(trial.params)
+    same = [t for t in running if point_key(t.params) == key]
+    dropped = sum(cut_short(t) and point_key(t.params) == key for t in earlier)
+    return f"the same as trial {same[0].number}" if same and dropped < MAX_DROPPED else None
+
+
+def known_result(
+    study: Study, trial: Trial, spec: TrialSpec, others: Sequence[FrozenTrial]
+) -> TrialResult | None:
+    """The result of the completed trial that ``spec`` repeats, if it repeats one."""
+    key = point_key(spec.params)
+    for other in others:
+        if other.state == TrialState.COMPLETE and point_key(other.params) == key:
+            trial.set_user_attr(DUPLICATE_OF, other.number)
+            return TrialResult(
+                spec=spec,
+                status=Status.COMPLETED,
+                score=score_of(study, other),
+                resources=Resources(seconds=other.user_attrs.get(SECONDS, 0.0)),
+                reason=f"same configuration as trial {other.number}",
+            )
+    return None
