@@ -28,6 +28,10 @@ run: $(STAMP) ## One search on the default budget: task=imdb search=meta (a few 
 test: $(STAMP) ## The test suite
 	$(BIN)/python -m pytest
 
+.PHONY: chaos
+chaos: $(STAMP) ## Kill searches at random moments, share studies between many processes (15 minutes)
+	$(BIN)/python -m pytest -m 'slow or not slow' -s tests/chaos tests/search/test_parallel.py
+
 .PHONY: lint
 lint: $(STAMP) ## Style, formatting, types, direction of imports
 	$(BIN)/ruff check .
@@ -59,6 +63,10 @@ bench-trainer: $(STAMP) ## The trainer against transformers.Trainer and a plain 
 .PHONY: bench-history
 bench-history: $(STAMP) ## How reading a history grows with its size
 	$(BIN)/python benchmarks/history_scale.py
+
+.PHONY: bench-executor
+bench-executor: $(STAMP) ## What worker processes cost and give
+	$(BIN)/python benchmarks/executor.py
 
 .PHONY: clean
 clean: ## Remove .venv and caches; outputs/ and mlruns/ stay

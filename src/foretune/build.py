@@ -154,6 +154,8 @@ def build_study(
         config=resolved,
         notes=(*setup.notes, *_about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
+        took_s=_took_s(past, info),
+        n_workers=config.executor.n_workers,
     )
     return study, plan
 
@@ -173,6 +175,13 @@ def _described(setup: Setup) -> dict[str, dict[str, float]]:
             if name in scores:
                 own[PROBE] = (scores[name] - mean) / spread
     return described
+
+
+def _took_s(past: HistoryRecords | None, info: TaskInfo) -> list[float]:
+    """Seconds of the trials that the history holds of this very task."""
+    studies = () if past is None else past.studies
+    same = [s for s in studies if s.user_attrs.get(TASK) == info.name]
+    return [float(seconds) for study in same for seconds in study.seconds]
 
 
 def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:

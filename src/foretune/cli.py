@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 
 import hydra
@@ -40,9 +41,15 @@ def main() -> None:
     except ForetuneError as error:
         _complain(error)
         sys.exit(EXIT_USER)
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(_job)()
     if _exit_codes:
         sys.exit(max(_exit_codes))
+
+
+def _as_ctrl_c(number: int, frame: object) -> None:
+    """What a cluster sends before it takes the machine away ends a search as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _check(argv: list[str]) -> None:

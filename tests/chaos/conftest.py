@@ -1,6 +1,5 @@
 """A search as a user runs it, that is killed at random moments until it has been killed enough."""
 
-import json
 import os
 import random
 import signal
@@ -41,7 +40,8 @@ class Chaos:
         kills: How often each was killed.
     """
 
-    def __init__(self, command, database, *, seed=0):
+    def __init__(self, command, database, *, seed=0, longest_s=0.5):
+        self._longest_s = longest_s
         self._command, self._database = command, database
         self._rng = random.Random(seed)
         self._process = None
@@ -68,24 +68,23 @@ class Chaos:
         )  # fmt: skip
 
     def _wait(self):
-        """One time in five anywhere, its start included; else while a trial runs."""
-        if self._rng.random() < 0.2:
+        """One time in three anywhere, its start included; else once it has got further."""
+        if self._rng.random() < 1 / 3:
             time.sleep(self._rng.uniform(0, 5))
             return
-        while self._process.poll() is None and not self._runs_a_trial():
+        before = self._epochs()
+        while self._process.poll() is None and self._epochs() == before:
             time.sleep(0.02)
-        time.sleep(self._rng.uniform(0, 2))
+        time.sleep(self._rng.uniform(0, self._longest_s))
 
-    def _runs_a_trial(self):
+    def _epochs(self):
+        """How many epochs are in the study."""
         try:
             with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as db:
-                rows = db.execute(
-                    "select value_json from trial_user_attributes join trials using (trial_id)"
-                    " where key = 'lease' and state = 'RUNNING'"
-                ).fetchall()
+                (n,) = db.execute("select count(*) from trial_intermediate_values").fetchone()
         except sqlite3.Error:
-            return False
-        return any(json.loads(value)["pid"] == self._process.pid for (value,) in rows)
+            return 0
+        return n
 
     def _kill(self, whom):
         if self._process.poll() is not None:
@@ -140,6 +139,6 @@ def real(tmp_path):
             f"outputs={tmp_path}/outputs", f"storage.url=sqlite:///{tmp_path}/history.db",
             f"tracking.folder={tmp_path}/mlruns", f"hydra.run.dir={tmp_path}/run",
         ]  # fmt: skip
-        return Chaos(command, tmp_path / "history.db", seed=seed)
+        return Chaos(command, tmp_path / "history.db", seed=seed, longest_s=2.0)
 
     return make

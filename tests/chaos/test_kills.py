@@ -39,26 +39,30 @@ def check(folder, n_trials):
     return study, done
 
 
-def test_killed_a_few_times_the_search_is_the_one_that_was_never_killed(planted, tmp_path):
-    chaos = planted(14)
-    chaos.run(8, within_s=80)
-    _, done = check(tmp_path, 14)
-    whole = Run(SearchConfig(method="bayes", n_trials=14), tmp_path / "whole")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("n_kills", "n_trials"), [(6, 12), pytest.param(50, 40, marks=pytest.mark.slow)]
+)
+def test_the_killed_search_is_the_one_that_was_never_killed(planted, tmp_path, n_kills, n_trials):
+    chaos = planted(n_trials)
+    chaos.run(n_kills, within_s=800)
+    study, done = check(tmp_path, n_trials)
+    whole = Run(SearchConfig(method="bayes", n_trials=n_trials), tmp_path / "whole")
     whole()
     assert [(t.params, t.value) for t in done] == [(t.params, t.value) for t in whole.trials]
     best = json.loads((tmp_path / "study" / "best" / "model.json").read_text())
     assert best["score"] == max(t.value for t in done)
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["best"]
-    print(chaos.kills)
+    print(f"kills: {chaos.kills}; {len(study.trials)} trials asked for, {len(done)} completed")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_fifty_kills_over_forty_trials_of_fine_tuning(real, tmp_path):
-    chaos = real(40)
-    chaos.run(50, within_s=1200)
-    study, done = check(tmp_path, 40)
-    print(chaos.kills, len(study.trials), "trials asked for")
+def test_fine_tuning_that_is_killed_ends_whole_in_every_record(real, tmp_path):
+    chaos = real(12)
+    chaos.run(12, within_s=1200)
+    study, done = check(tmp_path, 12)
+    print(f"kills: {chaos.kills}; {len(study.trials)} trials asked for, {len(done)} completed")
 
     from foretune.train import load_model
 

@@ -20,6 +20,7 @@ from foretune.core import (
     TrialSpec,
 )
 from foretune.history.attrs import CENSORED, FAILURE, METRICS, SECONDS
+from foretune.search.forecast import forecast
 from foretune.search.method import Method
 from foretune.search.study import counted, progress, score_of
 
@@ -36,15 +37,29 @@ def plan_search(
     config: Mapping[str, object],
     notes: Sequence[str],
     folder: Path,
+    took_s: Sequence[float] = (),
+    n_workers: int = 1,
 ) -> SearchPlan:
     """What `run_search` is about to do, for those who watch it.
 
-    ``n_trials`` is cut to the number of different points that the method can suggest.
+    ``n_trials`` is cut to the number of different points that the method can suggest. Where the
+    study has no trials yet, ``took_s``, the seconds of past ones on the same task, tell how many
+    will fit.
     """
     so_far = progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
         budget = dataclasses.replace(budget, n_trials=method.n_points)
         notes = [*notes, f"the space holds {method.n_points:,} points: the search ends after them"]
+    ended = {t.number: _result(study, t) for t in counted(study.get_trials(deepcopy=False))}
+    own_s = [result.resources.seconds for result in ended.values()]
+    line = forecast(
+        budget,
+        n_done=so_far.n_done,
+        seconds_done=so_far.seconds,
+        took_s=own_s or took_s,
+        n_workers=n_workers,
+        by="this study's trials" if own_s else "past trials on this task",
+    )
     return SearchPlan(
         study=study.study_name,
         search=method.description,
@@ -55,9 +70,9 @@ def plan_search(
         seconds_done=so_far.seconds,
         best=so_far.best,
         config=config,
-        notes=(*notes, *method.notes),
+        notes=(*notes, *method.notes, *line),
         folder=folder,
-        ended={t.number: _result(study, t) for t in counted(study.get_trials(deepcopy=False))},
+        ended=ended,
     )
 
 
