@@ -29,6 +29,7 @@ STOP_KEY = "foretune:stop"
 STOPPED = "stopped"  # trial user attribute: the reason as a sentence
 _IGNORED = 3.0  # errors so much larger than predicted: the history's curves are no help here
 _HOPELESS = 0.002  # so small a chance is taken whatever was stopped before
+_CAREFUL_UNTIL = 4  # completed trials; with fewer, the two limits are as many quarters of theirs
 _JUMP = 0.5  # of the unit, from one report to the next: wait for another report
 _STUDIES_KEPT = 64
 
@@ -61,6 +62,7 @@ class MetaPruner(BasePruner):
             parquet file, a list of these, or what `foretune.read_history` made of them.
         seed: Of the predictor's training. Decisions themselves draw nothing.
         stop_below: A trial is stopped when its chance to beat the best one is smaller.
+            Less while fewer than four are completed: the first ones decide the most.
         patience: The sum of the chances of the trials that were stopped since one was last
             completed stays below this: of many trials that are each unlikely to win, one is let
             through in the end.
@@ -80,7 +82,7 @@ class MetaPruner(BasePruner):
         *,
         seed: int = 0,
         stop_below: float = 0.1,
-        patience: float = 0.3,
+        patience: float = 0.6,
         max_steps: int | None = None,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
@@ -140,10 +142,13 @@ class MetaPruner(BasePruner):
         if curve is None or _jumps(curve, context.unit):
             return False
         prediction = self._predict(known, context, trial, curve)
-        if prediction is None or prediction.chance >= self._stop_below:
+        if prediction is None:
+            return False
+        chance, care = prediction.chance, min(1.0, len(context.final) / _CAREFUL_UNTIL)
+        if chance >= care * self._stop_below:
             return False
         owed = _chances_since(trials, known.numbers)
-        if prediction.chance >= _HOPELESS and owed + prediction.chance > self._patience:
+        if chance >= _HOPELESS and owed + chance > care * self._patience:
             return False
         self._explain(study, trial, prediction, known=known, latest=latest, last=last)
         return True
