@@ -12,7 +12,8 @@ import pytest
 
 from foretune import HistoryRecords, MetaPruner, read_history
 from foretune.core import ConfigError
-from foretune.search.meta_pruner import STOP_KEY, STOPPED
+from foretune.history.attrs import STOPPED
+from foretune.search.meta_pruner import STOP_KEY
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 EPOCHS = 12
@@ -124,7 +125,7 @@ def test_says_why(history: HistoryRecords, cache: Path) -> None:
     low, high = why["interval"]
     assert low <= why["score"] <= high
     assert low - 0.05 <= curve(0.1, False)[-1] <= high + 0.05
-    assert f"stopped at step {why['step']} of {EPOCHS}" in text
+    assert f"stopped at {why['step']} of {EPOCHS}" in text
     assert "to beat trial 0" in text
 
 

@@ -36,6 +36,7 @@ SECONDS = "seconds"
 STATUS = "status"
 FAILURE = "failure"
 METRICS = "metrics"
+STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

@@ -26,7 +26,7 @@ from foretune.core import (
     TrialSpec,
     derive_seed,
 )
-from foretune.history.attrs import FAILURE, SECONDS, STATUS, trial_attributes
+from foretune.history.attrs import FAILURE, SECONDS, STATUS, STOPPED, trial_attributes
 from foretune.search.best_model import best_model, discard, keep, trial_folder
 from foretune.search.distributions import suggest
 from foretune.search.lease import Lease
@@ -191,7 +191,14 @@ class _Search:
         if result.status is Status.COMPLETED and not finite:
             reason = f"expected a finite score, got {result.score}"
             return dataclasses.replace(result, status=Status.FAILED, score=None, reason=reason)
+        if result.status is Status.PRUNED and (why_stopped := self._stopped(trial)):
+            return dataclasses.replace(result, reason=why_stopped)
         return result
+
+    def _stopped(self, trial: Trial) -> str:
+        """What the pruner left with the trial, past the copy that the trial itself keeps."""
+        stored = self.study.get_trials(deepcopy=False)[trial.number]
+        return str(stored.user_attrs.get(STOPPED, ""))
 
     def _keep_model(self, result: TrialResult, *, is_best: bool) -> TrialResult:
         """Move the trial's model to its place if it is the best one, and clear up behind it."""

@@ -16,6 +16,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import ConfigError
+from foretune.history.attrs import STOPPED
 from foretune.meta.cache import cache_folder
 from foretune.meta.curve_model import CurveModel, Prediction, by_own_curves, most_telling
 from foretune.meta.curves import Curve, CurveSet
@@ -26,7 +27,6 @@ from foretune.search.meta_threads import one_thread
 _log = logging.getLogger(__name__)
 
 STOP_KEY = "foretune:stop"
-STOPPED = "stopped"  # trial user attribute: the reason as a sentence
 _IGNORED = 3.0  # errors so much larger than predicted: the history's curves are no help here
 _HOPELESS = 0.002  # so small a chance is taken whatever was stopped before
 _CAREFUL_UNTIL = 4  # completed trials; with fewer, the two limits are as many quarters of theirs
@@ -251,10 +251,10 @@ class MetaPruner(BasePruner):
             "step": latest, "of": last, "chance": prediction.chance, "score": score,
             "interval": [low, high], "incumbent": known.incumbent, "by": prediction.by,
         }  # fmt: skip
-        said = "past studies" if prediction.by == "history" else "this study"
+        whose = "past" if prediction.by == "history" else "own"
         text = (
-            f"stopped at step {latest} of {last}: by the curves of {said} {prediction.chance:.1%} "
-            f"to beat trial {known.incumbent} ({best:.4g}); expected {score:.4g}, 80 % between "
+            f"stopped at {latest} of {last}: {prediction.chance:.1%} to beat trial "
+            f"{known.incumbent} ({best:.4g}); {score:.4g} expected by {whose} curves, 80 % between "
             f"{low:.4g} and {high:.4g}"
         )
         storage = study._storage
