@@ -192,6 +192,7 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
         ({"stop_below": 0.0}, "stop_below"),
         ({"patience": 0.0}, "patience"),
         ({"max_steps": 0}, "max_steps"),
+        ({"meta_iterations": 0}, "meta_iterations"),
     ],
 )
 def test_numbers_out_of_range(wrong: dict, said: str) -> None:

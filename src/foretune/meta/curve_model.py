@@ -39,6 +39,7 @@ _TEN_PER_CENT = math.log(9.0)  # from a logistic distribution's centre to its 10
 _CHECKED_AT = (0.25, 0.5)  # of the way: where the study's own completed curves test the history
 _CHECKED = 12  # of them at most, the latest
 _MEAN_ERROR = 2.0 * math.log(2.0)  # of a logistic distribution, in its scales
+_FAR = 30.0  # placed; the hyperbolic sine of more is no number for people
 _BELIEF = 8.0  # checks that what the left-out past tasks said is worth
 
 
@@ -79,12 +80,13 @@ class CurveModel:
 
     @classmethod
     def fit(
-        cls, records: HistoryRecords, *, seed: int, cache_dir: Path | None
+        cls, records: HistoryRecords, *, iterations: int, seed: int, cache_dir: Path | None
     ) -> CurveModel | None:
         """Learn from a history's curves, or load what was learnt from them before.
 
         Args:
             records: The history.
+            iterations: Steps of the training.
             seed: Of the training.
             cache_dir: Where trained networks are kept; None: nowhere.
 
@@ -106,7 +108,9 @@ class CurveModel:
             PastCurves(curves, codec.encode(raw_rows(study, codec)[rows]))
             for study, curves, rows in usable
         ]
-        path = None if cache_dir is None else cache_dir / f"curves-{_key(past, seed)}.npz"
+        path = (
+            None if cache_dir is None else cache_dir / f"curves-{_key(past, iterations, seed)}.npz"
+        )
         if path is not None:
             width = N_FEATURES + 2 * codec.width
             network = untrained(width, _MEMBERS, seed).eval().requires_grad_(False)
@@ -115,7 +119,9 @@ class CurveModel:
         episodes = draw_episodes(past, np.random.default_rng(seed))
         if episodes is None:
             return None
-        network = train_curves(episodes, members=_MEMBERS, n_tasks=len(past), seed=seed)
+        network = train_curves(
+            episodes, members=_MEMBERS, n_tasks=len(past), steps=iterations, seed=seed
+        )
         if path is not None:
             files.save(path, network)
         return cls(codec, network, len(past))
@@ -140,7 +146,8 @@ class CurveModel:
         centre = float(location.mean())
         width = _TEN_PER_CENT * doubt * float((scale**2 + (location - centre) ** 2).mean().sqrt())
         low, score, high = (
-            best + unit * math.sinh(t) for t in (centre - width, centre, centre + width)
+            best + unit * math.sinh(max(-_FAR, min(_FAR, t)))
+            for t in (centre - width, centre, centre + width)
         )
         return Prediction(chance, score, low, high, "history")
 
@@ -240,11 +247,11 @@ def most_telling(final: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([best, latest[: MAX_CONTEXT - len(best)]]))
 
 
-def _key(past: list[PastCurves], seed: int) -> str:
+def _key(past: list[PastCurves], iterations: int, seed: int) -> str:
     """Hash of what training sees, and of the code."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(
-        f"{seed} {_MEMBERS} {files.code_version(files.CURVE_MAKERS)} {torch.__version__}".encode()
+        f"{iterations} {seed} {_MEMBERS} {files.code_version(files.CURVE_MAKERS)} {torch.__version__}".encode()
     )
     for study in past:
         c = study.curves

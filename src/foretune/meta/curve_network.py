@@ -24,7 +24,6 @@ _EPISODES = 3_600  # over all tasks
 _QUERIES = 32
 _GREED = 3.0  # how much likelier a good trial is drawn: its normalised score times this, at most
 _HIDDEN = 64
-_STEPS = 1_200
 _BATCH = 384
 _LR = 4e-3
 _WEIGHT_DECAY = 1e-2
@@ -150,13 +149,16 @@ class CurveNetwork(nn.Module):
         return torch.exp(a + b * x) * logit + c + d * x
 
 
-def train_curves(episodes: Episodes, *, members: int, n_tasks: int, seed: int) -> CurveNetwork:
+def train_curves(
+    episodes: Episodes, *, members: int, n_tasks: int, steps: int, seed: int
+) -> CurveNetwork:
     """Train the ensemble; members leave out different tasks and are calibrated on these.
 
     Args:
         episodes: From `draw_episodes`.
         members: How many.
         n_tasks: Past studies that the episodes are of.
+        steps: Of the optimiser.
         seed: Of initial weights and draws.
 
     Returns:
@@ -173,9 +175,9 @@ def train_curves(episodes: Episodes, *, members: int, n_tasks: int, seed: int) -
         out = [order[np.arange(m * n_out, (m + 1) * n_out) % n_tasks] for m in range(members)]
     pools = [np.flatnonzero(~np.isin(episodes.task, tasks)) for tasks in out]
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LR, weight_decay=_WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     with torch.enable_grad():
-        for _ in range(_STEPS):
+        for _ in range(steps):
             rows = torch.from_numpy(np.stack([p[rng.integers(len(p), size=_BATCH)] for p in pools]))
             batch = features[rows]
             dropped = torch.from_numpy(rng.random((members, _BATCH)) < _DROP)

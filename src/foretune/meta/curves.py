@@ -22,12 +22,22 @@ N_FEATURES = 19  # of `compare`
 SLOPE_UNIT = 0.02  # of a study's unit: smaller differences count linearly, larger ones by order
 _LAGS = np.log([1.0, 2.0, 4.0])  # a curve is looked at now, at half and at a quarter of the way
 _SAME = 1e-9
+_ABSURD = 1e100  # a value beyond it is no score, and its square no number
 _NEAR = 0.1  # of the unit: what is told lies so near a curve's end, or is not what it reports
+
+
+def sound(value: float) -> bool:
+    """Whether a value can be a score.
+
+    >>> sound(0.5), sound(math.nan), sound(1e300)
+    (True, False, False)
+    """
+    return abs(value) < _ABSURD
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Finite reports of one trial in order: ``x`` (g,) and ``value`` (g,)."""
+    """Sound reports of one trial in order: ``x`` (g,) and ``value`` (g,)."""
 
     x: np.ndarray
     value: np.ndarray
@@ -36,7 +46,7 @@ class Curve:
     def of(
         cls, reports: Mapping[int, float], *, last: int, sign: float, zero: bool
     ) -> Curve | None:
-        """From reported values by step; None where no value is finite.
+        """From reported values by step; None where no value is sound.
 
         Args:
             reports: Values as reported.
@@ -44,7 +54,7 @@ class Curve:
             sign: -1 where a lower value is better.
             zero: Whether the study counts its steps from 0.
         """
-        steps = [s for s in sorted(reports) if math.isfinite(reports[s])]
+        steps = [s for s in sorted(reports) if sound(reports[s])]
         if not steps:
             return None
         share = (np.array(steps, float) + zero) / (last + zero)
@@ -137,9 +147,9 @@ def completed(study: StudyRecord, limit: int) -> tuple[CurveSet, np.ndarray] | N
     None where it has none, or where what was told is not where they end.
     """
     sign = 1.0 if study.maximize else -1.0
-    told = (study.states == TrialState.COMPLETE.value) & np.isfinite(study.values)
+    told = (study.states == TrialState.COMPLETE.value) & (np.abs(study.values) < _ABSURD)
     points = study.curves
-    fine = np.isfinite(points.value)
+    fine = np.abs(points.value) < _ABSURD
     trial, step, value = points.trial[fine], points.step[fine], points.value[fine]
     rows = np.flatnonzero(told & np.isin(np.arange(len(told)), trial))
     rows = rows[:: -(-len(rows) // limit)] if len(rows) > limit else rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from foretune.core import ConfigError
 from foretune.history.attrs import STOPPED
 from foretune.meta.cache import cache_folder
 from foretune.meta.curve_model import CurveModel, Prediction, by_own_curves, most_telling
-from foretune.meta.curves import Curve, CurveSet
+from foretune.meta.curves import Curve, CurveSet, sound
 from foretune.search.meta_history import recorded
 from foretune.search.meta_prune_budget import Budgets
 from foretune.search.meta_threads import one_thread
@@ -68,6 +67,7 @@ class MetaPruner(BasePruner):
             through in the end.
         max_steps: The last step of a trial's budget. None: a parameter that the completed trials'
             last steps follow (such as ``epochs``), else the longest completed trial's.
+        meta_iterations: Steps of the predictor's training.
         cache_dir: Where the trained predictor is kept for the next process; None: the user's cache.
         include_same_data: Also learn from studies of the same data (user attribute
             ``fingerprint``).
@@ -84,11 +84,16 @@ class MetaPruner(BasePruner):
         stop_below: float = 0.1,
         patience: float = 0.6,
         max_steps: int | None = None,
+        meta_iterations: int = 1200,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
     ) -> None:
         checks = (
             (0 < stop_below < 1, f"expected stop_below between 0 and 1, got {stop_below!r}"),
+            (
+                meta_iterations >= 1,
+                f"expected meta_iterations of at least 1, got {meta_iterations!r}",
+            ),
             (patience > 0, f"expected patience above 0, got {patience!r}"),
             (
                 max_steps is None or max_steps >= 1,
@@ -103,6 +108,7 @@ class MetaPruner(BasePruner):
         self._stop_below = stop_below
         self._patience = patience
         self._max_steps = max_steps
+        self._iterations = meta_iterations
         self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._known: dict[str, _Known] = {}
@@ -133,7 +139,7 @@ class MetaPruner(BasePruner):
             if latest > last:
                 self._say(known, study, f"a trial is longer than expected ({latest} > {last})")
             return False
-        if not math.isfinite(trial.intermediate_values[latest]):
+        if not sound(trial.intermediate_values[latest]):
             self._say(known, study, "a reported value is no finite number: not judged by")
             return False
         curve = Curve.of(
@@ -145,7 +151,7 @@ class MetaPruner(BasePruner):
         if prediction is None:
             return False
         chance, care = prediction.chance, min(1.0, len(context.final) / _CAREFUL_UNTIL)
-        if chance >= care * self._stop_below:
+        if not chance < care * self._stop_below:  # nor where it is no number
             return False
         owed = _chances_since(trials, known.numbers)
         if chance >= _HOPELESS and owed + chance > care * self._patience:
@@ -174,8 +180,8 @@ class MetaPruner(BasePruner):
             t
             for t in done
             if t.value is not None
-            and math.isfinite(t.value)
-            and any(map(math.isfinite, t.intermediate_values.values()))
+            and sound(t.value)
+            and any(map(sound, t.intermediate_values.values()))
         ]
         known.budgets = Budgets.of(fine)
         if not fine:
@@ -218,7 +224,9 @@ class MetaPruner(BasePruner):
         records = recorded(
             self._history, fingerprint=None if same is None else str(same), name=study.study_name
         )
-        model = CurveModel.fit(records, seed=self._seed, cache_dir=self._cache_dir)
+        model = CurveModel.fit(
+            records, iterations=self._iterations, seed=self._seed, cache_dir=self._cache_dir
+        )
         if model is None:
             _log.info("The history holds no curves to learn from: the study's own will decide.")
         else:
