@@ -48,6 +48,10 @@ ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)
 	$(BIN)/python benchmarks/sampler.py
 
+.PHONY: bench-curves
+bench-curves: $(STAMP) ## Early stopping on the transfer benchmark (FORETUNE_SHARED names its folder)
+	$(BIN)/python benchmarks/curves.py
+
 .PHONY: bench-trainer
 bench-trainer: $(STAMP) ## The trainer against transformers.Trainer and a plain timm loop
 	$(BIN)/python benchmarks/trainer.py

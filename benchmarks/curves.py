@@ -159,14 +159,18 @@ def score(line: Line, a: argparse.Namespace) -> None:
             run = transfer.objective(surrogate, task, True, spent)
             while len(spent) < a.trials and not _over(spent, typical, a.budget):
                 study.optimize(run, n_trials=1)
-            for kind, regrets in zip(rows, _by_cost(study, surrogate, task, spent, typical)):
+            for kind, regrets in zip(
+                rows, _by_cost(study, surrogate, task, spent, typical), strict=True
+            ):
                 rows[kind].append(regrets)
             stopped.append(np.mean([t.state.name == "PRUNED" for t in study.trials]))
             if isinstance(timed, Timed):
                 decisions += timed.seconds
     cost = f"{1e3 * np.median(decisions):.2f} ms a decision" if decisions else ""
     for kind, values in rows.items():
-        marks = " ".join(f"@{m} {v:.4f}" for m, v in zip(MARKS, np.mean(values, axis=0)))
+        marks = " ".join(
+            f"@{m} {v:.4f}" for m, v in zip(MARKS, np.mean(values, axis=0), strict=True)
+        )
         print(
             f"{line.name:24s} by {kind:8s} {marks} | stopped {np.mean(stopped):.0%} {cost}",
             flush=True,
@@ -189,7 +193,7 @@ def _by_cost(
     best = np.maximum.accumulate(np.array(done, float))
     known = np.isfinite(best)
     regret = np.where(known, surrogate.regret(task, np.where(known, best, 0.0)), 1.0)
-    for unit, costs in zip((1.0, typical), np.transpose(spent)):
+    for unit, costs in zip((1.0, typical), np.transpose(spent), strict=True):
         total = np.cumsum(costs) / unit
         yield [
             float(regret[total <= mark + 1e-9][-1]) if (total <= mark + 1e-9).any() else 1.0

@@ -250,9 +250,8 @@ def most_telling(final: np.ndarray) -> np.ndarray:
 def _key(past: list[PastCurves], iterations: int, seed: int) -> str:
     """Hash of what training sees, and of the code."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(
-        f"{iterations} {seed} {_MEMBERS} {files.code_version(files.CURVE_MAKERS)} {torch.__version__}".encode()
-    )
+    code = files.code_version(files.CURVE_MAKERS)
+    digest.update(f"{iterations} {seed} {_MEMBERS} {code} {torch.__version__}".encode())
     for study in past:
         c = study.curves
         for array in (c.grid, c.V, c.reported, c.first, c.final, study.X):
