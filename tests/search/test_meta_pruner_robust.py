@@ -97,10 +97,11 @@ def test_nan_in_the_middle_is_passed_over() -> None:
     assert not asked(study, {1: GOOD[1] + 0.06, 2: math.nan, 3: GOOD[3] + 0.06})
 
 
-def test_a_jump_is_waited_out() -> None:
+def test_a_jump_is_waited_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
     study = own_study()
     fine = {e: GOOD[e] + 0.06 for e in range(1, 7)}
     assert not asked(study, {**fine, 7: -50.0, 8: GOOD[8] + 0.06})
+    assert caplog.text.count("left its curve's course") == 1
 
 
 def test_steps_out_of_order_and_twice() -> None:

@@ -145,7 +145,10 @@ class MetaPruner(BasePruner):
         curve = Curve.of(
             trial.intermediate_values, last=last, sign=_sign(study), zero=known.budgets.zero
         )
-        if curve is None or _jumps(curve, context.unit):
+        if curve is None:
+            return False
+        if _jumps(curve, context.unit):
+            self._say(known, study, "a value left its curve's course: another report is awaited")
             return False
         prediction = self._predict(known, context, trial, curve)
         if prediction is None:
