@@ -85,9 +85,9 @@ def build_pruner(config: SearchConfig, *, history: object = None) -> BasePruner:
         case "meta":
             from foretune.search.meta_pruner import MetaPruner  # brings torch
 
+            # The seed is of its training alone: one for all searches, so that it is trained once.
             return MetaPruner(
                 history,
-                seed=config.seed,
                 cache_dir=config.meta.cache_dir,
                 include_same_data=config.meta.include_same_data,
             )
