@@ -56,6 +56,10 @@ bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARE
 bench-selection: $(STAMP) ## Which selector finds the best pretrained model (ARGS=--smoke: two minutes)
 	$(BIN)/python benchmarks/selection.py $(ARGS)
 
+.PHONY: bench-curves
+bench-curves: $(STAMP) ## Early stopping on the transfer benchmark (FORETUNE_SHARED names its folder)
+	$(BIN)/python benchmarks/curves.py
+
 .PHONY: bench-trainer
 bench-trainer: $(STAMP) ## The trainer against transformers.Trainer and a plain timm loop
 	$(BIN)/python benchmarks/trainer.py

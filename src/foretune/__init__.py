@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from foretune.history import HistoryRecords, read_history
     from foretune.search.meta_explain import explain
+    from foretune.search.meta_pruner import MetaPruner
     from foretune.search.meta_recommend import recommend
     from foretune.search.meta_sampler import MetaSampler
 
@@ -18,13 +19,22 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "HistoryRecords": "foretune.history",
+    "MetaPruner": "foretune.search.meta_pruner",
     "MetaSampler": "foretune.search.meta_sampler",
     "explain": "foretune.search.meta_explain",
     "read_history": "foretune.history",
     "recommend": "foretune.search.meta_recommend",
 }
 
-__all__ = ["HistoryRecords", "MetaSampler", "__version__", "explain", "read_history", "recommend"]
+__all__ = [
+    "HistoryRecords",
+    "MetaPruner",
+    "MetaSampler",
+    "__version__",
+    "explain",
+    "read_history",
+    "recommend",
+]
 
 
 def __getattr__(name: str) -> object:

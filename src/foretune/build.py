@@ -124,7 +124,8 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    past = past_studies(config, info) if method_name == "meta" else None
+    learns = "meta" in (method_name, config.search.stops_by)
+    past = past_studies(config, info) if learns else None
     method = build_method(config.search, setup.space, history=past)
     name = study_name_of(setup, config)
     study = open_study(
@@ -142,7 +143,7 @@ def build_study(
             default_params=[dict(point) for point in setup.space.defaults],
         ),
         sampler=method.sampler,
-        pruner=build_pruner(config.search.pruner),
+        pruner=build_pruner(config.search, history=past),
         space=setup.space,
     )
     plan = plan_search(
@@ -197,7 +198,7 @@ def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:
 
 
 def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords:
-    """What ``search=meta`` learns from on a task.
+    """What ``search=meta`` and ``search.pruner=meta`` learn from on a task.
 
     Stand-ins are left out where the task is a real one, unless they are asked for: their scores
     are true, but of other data than their users had in mind.
@@ -251,7 +252,7 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         "metric": setup.data.info.metric,
         "trainer": trainer,
         "seed": search.seed,
-        "pruner": search.pruner,
+        "pruner": search.stops_by,
         "settings": method if search.method in ("grid", "bayes", "meta") else {},
         "selection": dataclasses.asdict(config.selection) if chooses_models(setup, config) else {},
     }

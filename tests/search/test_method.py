@@ -14,10 +14,10 @@ from foretune.config.schema.search import (
     GridConfig,
     SearchConfig,
 )
-from foretune.core import Budget, ConfigError
+from foretune.core import Budget, ConfigError, NullObserver, Status
 from foretune.search import build_method, build_pruner
 from foretune.space import Choice, Float, Space, point_key
-from foretune.testing.planted import CONDITIONAL, FINITE, Run
+from foretune.testing.planted import CONDITIONAL, FINITE, Run, train_planted
 
 FLAT = Space((Float("lr", 1e-5, 1e-2, log=True), Choice("optimiser", ("adam", "sgd"))))
 
@@ -74,7 +74,7 @@ def test_a_huge_grid_is_visited_without_being_listed(tmp_path):
 
 @pytest.mark.parametrize("name", ["none", "median", "percentile", "successive_halving"])
 def test_pruners_are_optunas(name):
-    assert type(build_pruner(name)).__module__.startswith("optuna.pruners")
+    assert type(build_pruner(SearchConfig(pruner=name))).__module__.startswith("optuna.pruners")
 
 
 def test_hyperband_leaves_the_sampler_the_whole_study(tmp_path):
@@ -89,7 +89,7 @@ def test_hyperband_leaves_the_sampler_the_whole_study(tmp_path):
 
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'median'"):
-        build_pruner("medain")
+        build_pruner(SearchConfig(pruner="medain"))
     with pytest.raises(ConfigError, match="did you mean 'random'"):
         build_method(SearchConfig(method="randon"), FLAT)
     with pytest.raises(ConfigError, match="Known: gp, tpe"):
@@ -106,6 +106,7 @@ def test_unknown_names_are_refused_with_the_nearest():
         ({"budget_s": [1]}, "search.budget_s: "),
         ({"seed": -1}, "search.seed: expected 0 or more, got -1"),
         ({"method": "metta"}, "search.method: unknown search method 'metta': did you mean 'meta'"),
+        ({"fidelity": "prunned"}, "search.fidelity: unknown fidelity 'prunned': did you mean"),
         ({"pruner": "mdian"}, "search.pruner: unknown pruner 'mdian': did you mean 'median'"),
         ({"grid": GridConfig(0)}, "search.grid.points: expected at least 1, got 0"),
         ({"bayes": BayesConfig("tpee")}, "search.bayes.algorithm: unknown algorithm 'tpee'"),
@@ -138,3 +139,32 @@ def test_the_defaults_are_in_order():
 def test_without_a_budget_a_machine_without_a_gpu_gets_a_short_one():
     assert SearchConfig().budget(on_cpu=True) == Budget(DEFAULT_TRIALS, DEFAULT_CPU_S)
     assert SearchConfig().budget(on_cpu=False) == Budget(DEFAULT_TRIALS, None)
+
+
+def longer(spec, on_epoch):
+    """The planted objective over 12 epochs."""
+    return train_planted(replace(spec, params={**spec.params, "epochs": 12}), on_epoch)
+
+
+class Ended(NullObserver):
+    def __init__(self):
+        self.results = []
+
+    def trial_ended(self, result, is_best):
+        self.results.append(result)
+
+
+@pytest.mark.parametrize("search", [{"fidelity": "pruned"}, {"pruner": "meta"}])
+def test_stopped_trials_say_when_and_why(tmp_path, search):
+    ended = Ended()
+    config = SearchConfig(method="random", n_trials=20, seed=1, **search)
+    run = Run(config, tmp_path, space=FLAT, objective=longer, observers=(ended,))
+    run()
+    stopped = [r for r in ended.results if r.status is Status.PRUNED]
+    assert stopped
+    for result in stopped:
+        assert result.reason == run.trials[result.spec.number].user_attrs["stopped"]
+        assert f"stopped at {len(result.epochs)} of 12: " in result.reason
+    full = Run(SearchConfig(method="random", n_trials=20, seed=1), tmp_path / "full", space=FLAT)
+    full.objective = longer
+    assert run().best_score == pytest.approx(full().best_score, abs=0.01)

@@ -39,6 +39,7 @@ FAILURE = "failure"
 METRICS = "metrics"
 CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
 MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
+STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from foretune.meta.network import DeepKernel
+from torch import nn
 
 _log = logging.getLogger(__name__)
 _DAMAGED = (
     OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile,
     zlib.error,
 )  # fmt: skip
-_MAKERS = ("codec", "context", "gp", "network", "normalise", "tasks", "training")
+META_MAKERS = ("codec", "context", "gp", "network", "normalise", "tasks", "training")
+CURVE_MAKERS = ("codec", "curve_network", "curves", "normalise", "tasks")
 _KEPT = 64  # files; the least recently used go first
 
 
@@ -38,15 +38,15 @@ def cache_folder(given: str | Path | None) -> Path:
 
 
 @cache
-def code_version() -> str:
+def code_version(makers: tuple[str, ...] = META_MAKERS) -> str:
     """Hash of the source that makes a model, so that one of other code is never loaded."""
     digest = hashlib.blake2b(digest_size=8)
-    for name in _MAKERS:
+    for name in makers:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 
-def load(path: Path, network: DeepKernel) -> bool:
+def load(path: Path, network: nn.Module) -> bool:
     """Fill an untrained ``network`` from a file; False if it is absent or not what it should be.
 
     Nothing is unpickled. A damaged file is ignored, and replaced by the next `save`.
@@ -66,7 +66,7 @@ def load(path: Path, network: DeepKernel) -> bool:
     return True
 
 
-def save(path: Path, network: DeepKernel) -> None:
+def save(path: Path, network: nn.Module) -> None:
     """Write atomically; a folder that cannot be written is no error."""
     arrays = {k: v.numpy() for k, v in network.state_dict().items()}
     try:
@@ -74,12 +74,12 @@ def save(path: Path, network: DeepKernel) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
             np.savez(part, allow_pickle=False, **arrays)
         Path(part.name).replace(path)
-        _forget_old(path.parent)
+        _forget_old(path.parent, path.name.partition("-")[0])
     except OSError as why:
         _log.info("The meta-model is not cached: %s.", why)
 
 
-def _forget_old(folder: Path) -> None:
-    files = sorted(folder.glob("meta-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
+def _forget_old(folder: Path, kind: str) -> None:
+    files = sorted(folder.glob(f"{kind}-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
     for path in files[_KEPT:]:
         path.unlink(missing_ok=True)

@@ -109,11 +109,11 @@ def build_tasks(records: HistoryRecords, *, use_descriptors: bool = True) -> Tas
     kept = _most_telling(usable)
     if len(kept) < len(usable):
         notes.append(f"Kept {len(kept)} of {len(usable)} studies, those that span the spaces best.")
-    codec, disagreements = _codec([s for s, _ in kept])
+    codec, disagreements = common_codec([s for s, _ in kept])
     notes += disagreements
     tasks = []
     for k, (study, score) in enumerate(kept):
-        raw = _raw(study, codec)
+        raw = raw_rows(study, codec)
         tasks.append(_task(study, raw, score, k, use_descriptors))
     for note in notes[len(records.notes) :]:
         _log.info(note)
@@ -144,7 +144,8 @@ def _most_telling(
     return [usable[i] for i in sorted(chosen)]
 
 
-def _codec(studies: Sequence[StudyRecord]) -> tuple[Codec, list[str]]:
+def common_codec(studies: Sequence[StudyRecord]) -> tuple[Codec, list[str]]:
+    """The scale that studies share, and a note for each parameter that they disagree on."""
     parts: dict[str, list[ParamCode]] = {}
     present: dict[str, int] = {}
     optional: set[str] = set()
@@ -164,7 +165,8 @@ def _codec(studies: Sequence[StudyRecord]) -> tuple[Codec, list[str]]:
     return Codec(tuple(params), frozenset(optional)), notes
 
 
-def _raw(study: StudyRecord, codec: Codec) -> np.ndarray:
+def raw_rows(study: StudyRecord, codec: Codec) -> np.ndarray:
+    """A study's configurations in the parameters of ``codec``, (n, p)."""
     own = Codec(tuple(ParamCode.of(c.name, c.distribution) for c in study.columns))
     raw = np.stack([c.values for c in study.columns], axis=1)
     return codec.translate(raw, own)

@@ -237,7 +237,7 @@ class _Search:
     def _end(self, result: TrialResult) -> None:
         """Write down what came of a trial, and tell the study and those who watch."""
         running = self.running[result.spec.number]
-        result = describe(running.trial, checked(result))
+        result = describe(running.trial, checked(self.study, result))
         result, is_best = keep_and_tell(
             self.study, running.trial, result, self.plan.folder, self.running
         )

@@ -69,15 +69,28 @@ def build_method(config: SearchConfig, space: Space, *, history: object = None) 
             raise ConfigError(unknown_name("search method", config.method, METHODS))
 
 
-def build_pruner(name: str) -> BasePruner:
-    """Optuna's pruner ``name``, with Optuna's own settings.
+def build_pruner(config: SearchConfig, *, history: object = None) -> BasePruner:
+    """The pruner that ``config`` means; Optuna's own have Optuna's own settings.
+
+    Args:
+        config: The search section.
+        history: What MetaPruner learns from, as it takes it; the others learn nothing.
 
     Raises:
         ConfigError: An unknown name.
     """
-    match name:
+    match config.stops_by:
         case "none":
             return optuna.pruners.NopPruner()
+        case "meta":
+            from foretune.search.meta_pruner import MetaPruner  # brings torch
+
+            # The seed is of its training alone: one for all searches, so that it is trained once.
+            return MetaPruner(
+                history,
+                cache_dir=config.meta.cache_dir,
+                include_same_data=config.meta.include_same_data,
+            )
         case "median":
             return optuna.pruners.MedianPruner()
         case "percentile":
@@ -87,7 +100,7 @@ def build_pruner(name: str) -> BasePruner:
         case "hyperband":
             return WholeStudyPruner(optuna.pruners.HyperbandPruner())
         case _:
-            raise ConfigError(unknown_name("pruner", name, PRUNERS))
+            raise ConfigError(unknown_name("pruner", config.pruner, PRUNERS))
 
 
 class WholeStudyPruner(BasePruner):

@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from foretune.core import Status, TrialResult
-from foretune.history.attrs import FAILURE, STATUS, trial_attributes
+from foretune.history.attrs import FAILURE, STATUS, STOPPED, trial_attributes
 from foretune.search.best_model import best_model, discard, keep, locked
 from foretune.search.study import DROPPED, progress, sign_of
 
@@ -29,8 +29,15 @@ STATES = {
 }
 
 
-def checked(result: TrialResult) -> TrialResult:
-    """The result, FAILED where it has no finite score to be told."""
+def checked(study: Study, result: TrialResult) -> TrialResult:
+    """The result, FAILED where it has no finite score to be told, with the pruner's own reason.
+
+    What the pruner left with the trial is in the storage, past the copy that the trial keeps.
+    """
+    if result.status is Status.PRUNED:
+        stored = study.get_trials(deepcopy=False)[result.spec.number]
+        why_stopped = str(stored.user_attrs.get(STOPPED, ""))
+        return dataclasses.replace(result, reason=why_stopped or result.reason)
     finite = result.score is not None and math.isfinite(result.score)
     if result.status is not Status.COMPLETED or finite:
         return result

@@ -120,7 +120,7 @@ class Run:
             higher_is_better=self.task.higher_is_better,
             attributes={"fingerprint": self.task.fingerprint},
             sampler=method.sampler,
-            pruner=build_pruner(self.config.pruner),
+            pruner=build_pruner(self.config, history=self.history),
             space=self.space,
         )
         self.plan = plan_search(

@@ -11,7 +11,8 @@ METHODS = ("meta", "grid", "random", "bayes")
 ALGORITHMS = ("tpe", "gp")
 DEFAULT_TRIALS = 10  # where the user names no budget
 DEFAULT_CPU_S = 180.0  # and no GPU is there: a first look, not a study
-PRUNERS = ("none", "median", "hyperband", "percentile", "successive_halving")
+PRUNERS = ("none", "meta", "median", "hyperband", "percentile", "successive_halving")
+FIDELITIES = ("full", "pruned")
 
 
 @dataclass
@@ -71,13 +72,18 @@ class SearchConfig:
             no limit. Whichever ends first ends the search. With neither: ``DEFAULT_TRIALS``, and
             on a CPU ``DEFAULT_CPU_S``.
         seed: Seeds everything random in the search.
-        pruner: ``none``, ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
+        fidelity: ``full``: each trial is trained to its end, unless ``pruner`` says otherwise;
+            ``pruned``: it is stopped when it is not worth finishing, by ``meta`` where no pruner is
+            named.
+        pruner: ``none``, ``meta`` (`foretune.MetaPruner`, by the curves of the history),
+            ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
     """
 
     method: str = "meta"
     n_trials: int | None = None
     budget_s: Any = None
     seed: int = 0
+    fidelity: str = "full"
     pruner: str = "none"
     grid: GridConfig = field(default_factory=GridConfig)
     bayes: BayesConfig = field(default_factory=BayesConfig)
@@ -94,6 +100,15 @@ class SearchConfig:
         seconds = None if self.budget_s is None else parse_duration(self.budget_s)
         return Budget(self.n_trials, seconds)
 
+    @property
+    def stops_by(self) -> str:
+        """The pruner that is used.
+
+        >>> SearchConfig(fidelity="pruned").stops_by
+        'meta'
+        """
+        return "meta" if self.pruner == "none" and self.fidelity == "pruned" else self.pruner
+
     def problems(self) -> list[str]:
         """Every problem, one sentence each."""
         found = [
@@ -101,6 +116,7 @@ class SearchConfig:
             for where, what, name, known in (
                 ("search.method", "search method", self.method, METHODS),
                 ("search.bayes.algorithm", "algorithm", self.bayes.algorithm, ALGORITHMS),
+                ("search.fidelity", "fidelity", self.fidelity, FIDELITIES),
                 ("search.pruner", "pruner", self.pruner, PRUNERS),
             )
             if name not in known

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Prints what early stopping is worth on the transfer benchmark: regret by epochs and by seconds.
+
+    python benchmarks/curves.py --bench ../shared/bench                # every line
+    python benchmarks/curves.py --bench ../shared/bench --run "tpe, meta, full"
+    python benchmarks/curves.py --bench ../shared/bench --folds 2      # what choices are made by
+
+A line is a sampler, a pruner and the history that both may learn from. Means of min-max normalised
+regret of the best completed trial over ten tasks and the seeds, against what was spent: epochs in
+units of one full trial, seconds in units of a random full trial's mean. With ``--folds N`` the
+history's own tasks are scored, N of each quarter, with a history that lacks that quarter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from foretune import MetaPruner, MetaSampler
+
+MARKS = (1, 2, 3, 5, 10, 20, 30)
+FOLDS = 4
+PRUNERS: dict[str, Callable[[str | None, int], optuna.pruners.BasePruner]] = {
+    "no": lambda url, seed: optuna.pruners.NopPruner(),
+    "median": lambda url, seed: optuna.pruners.MedianPruner(),
+    "hyperband": lambda url, seed: optuna.pruners.HyperbandPruner(),
+    "meta": lambda url, seed: MetaPruner(url, seed=seed),
+}
+SAMPLERS: dict[str, Callable[[str | None, int], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda url, seed: optuna.samplers.TPESampler(seed=seed),
+    "meta": lambda url, seed: MetaSampler(url, seed=seed),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table."""
+
+    sampler: str
+    pruner: str
+    history: str
+
+    @property
+    def name(self) -> str:
+        """Sampler, pruner, history."""
+        return f"{self.sampler}, {self.pruner}, {self.history}"
+
+
+LINES = (
+    *(Line("tpe", pruner, "none") for pruner in PRUNERS),
+    Line("tpe", "meta", "full"),
+    *(
+        Line("meta", pruner, history)
+        for history in ("full", "none", "negated", "shuffled")
+        for pruner in PRUNERS
+        if pruner != "hyperband"  # shows a sampler its bracket of the study, without attributes
+    ),
+)
+
+
+class Timed(optuna.pruners.BasePruner):
+    """Counts what a pruner's decisions cost."""
+
+    def __init__(self, inner: optuna.pruners.BasePruner) -> None:
+        self.inner = inner
+        self.seconds: list[float] = []
+
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """As the inner one."""
+        start = time.perf_counter()
+        answer = self.inner.prune(study, trial)
+        self.seconds.append(time.perf_counter() - start)
+        return answer
+
+
+def main() -> int:
+    """Score every line that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    shared = os.environ.get("FORETUNE_SHARED")
+    parser.add_argument("--bench", type=Path, default=Path(shared) / "bench" if shared else None)
+    parser.add_argument("--run", action="append", help="only the line of this name; repeatable")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=150)
+    parser.add_argument("--budget", type=float, default=30.0, help="stop after so many full trials")
+    parser.add_argument("--scored", type=int, default=10, help="how many of the scored tasks")
+    parser.add_argument("--folds", type=int, help="score so many of each quarter of the history")
+    a = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if a.bench is None or not (a.bench / "transfer.py").is_file():
+        print("the transfer benchmark is not here: give --bench FOLDER or set FORETUNE_SHARED")
+        return 2
+    sys.path.insert(0, str(a.bench.resolve()))
+    for line in LINES:
+        if a.run is None or line.name in a.run:
+            score(line, a)
+    return 0
+
+
+def cases(line: Line, a: argparse.Namespace, surrogate: Any) -> Iterator[tuple[str, str | None]]:
+    """Scored tasks, each with its history."""
+    import transfer
+
+    past, scored = transfer.split(surrogate)
+    if a.folds is None:
+        asked = argparse.Namespace(
+            sampler="foretune:MetaSampler", history=line.history, per_task=200
+        )
+        url = transfer.history_url(surrogate, past, asked)
+        yield from ((task, url) for task in scored[: a.scored])
+        return
+    for fold in range(FOLDS):
+        held_out, url = past[fold::FOLDS], None
+        if line.history != "none":
+            folder = Path(tempfile.gettempdir())
+            path = folder / f"{surrogate.name}-curves-{line.history}-{fold}-of-{FOLDS}.db"
+            if not path.exists():
+                part = path.with_suffix(f".{os.getpid()}")
+                rest = [task for task in past if task not in held_out]
+                transfer.write_history(surrogate, rest, f"sqlite:///{part}", line.history, 200)
+                part.rename(path)
+            url = f"sqlite:///{path}"
+        yield from ((task, url) for task in held_out[: a.folds])
+
+
+def score(line: Line, a: argparse.Namespace) -> None:
+    """Run a line on every task and seed, and print it."""
+    import transfer
+    from surrogate import Surrogate
+
+    surrogate = Surrogate(a.bench / "lcbench")
+    rows: dict[str, list[list[float]]] = {"epochs": [], "seconds": []}
+    decisions: list[float] = []
+    stopped = []
+    for task, url in cases(line, a, surrogate):
+        rng = np.random.default_rng(1)
+        configurations = [surrogate.sample(rng) for _ in range(500)]
+        typical = float(surrogate.evaluate(task, configurations, "time").mean())
+        for seed in range(a.seeds):
+            spent: list[tuple[float, float]] = []
+            pruner = PRUNERS[line.pruner](url, seed)
+            timed = pruner if line.pruner == "hyperband" else Timed(pruner)  # it is known by type
+            study = optuna.create_study(
+                direction="maximize", sampler=SAMPLERS[line.sampler](url, seed), pruner=timed
+            )
+            run = transfer.objective(surrogate, task, True, spent)
+            while len(spent) < a.trials and not _over(spent, typical, a.budget):
+                study.optimize(run, n_trials=1)
+            for kind, regrets in zip(
+                rows, _by_cost(study, surrogate, task, spent, typical), strict=True
+            ):
+                rows[kind].append(regrets)
+            stopped.append(np.mean([t.state.name == "PRUNED" for t in study.trials]))
+            if isinstance(timed, Timed):
+                decisions += timed.seconds
+    cost = f"{1e3 * np.median(decisions):.2f} ms a decision" if decisions else ""
+    for kind, values in rows.items():
+        marks = " ".join(
+            f"@{m} {v:.4f}" for m, v in zip(MARKS, np.mean(values, axis=0), strict=True)
+        )
+        print(
+            f"{line.name:24s} by {kind:8s} {marks} | stopped {np.mean(stopped):.0%} {cost}",
+            flush=True,
+        )
+
+
+def _over(spent: list[tuple[float, float]], typical: float, budget: float) -> bool:
+    """Whether both budgets are spent."""
+    if not spent:
+        return False
+    epochs, seconds = np.sum(spent, axis=0)
+    return bool(min(epochs, seconds / typical) >= budget)
+
+
+def _by_cost(
+    study: optuna.Study, surrogate: Any, task: str, spent: list[tuple[float, float]], typical: float
+) -> Iterator[list[float]]:
+    """Regret of the best completed trial when each mark was spent: by epochs, by seconds."""
+    done = [t.value if t.state.name == "COMPLETE" else -np.inf for t in study.trials]
+    best = np.maximum.accumulate(np.array(done, float))
+    known = np.isfinite(best)
+    regret = np.where(known, surrogate.regret(task, np.where(known, best, 0.0)), 1.0)
+    for unit, costs in zip((1.0, typical), np.transpose(spent), strict=True):
+        total = np.cumsum(costs) / unit
+        yield [
+            float(regret[total <= mark + 1e-9][-1]) if (total <= mark + 1e-9).any() else 1.0
+            for mark in MARKS
+        ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

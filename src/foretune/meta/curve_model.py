@@ -1,0 +1,267 @@
+"""What does a curve's beginning say about its end? By the history's curves, or by the study's."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foretune.history import HistoryRecords, StudyRecord
+from foretune.meta import cache as files
+from foretune.meta.codec import Codec
+from foretune.meta.curve_network import (
+    MAX_CONTEXT,
+    CurveNetwork,
+    PastCurves,
+    draw_episodes,
+    train_curves,
+    untrained,
+    with_configurations,
+)
+from foretune.meta.curves import N_FEATURES, SLOPE_UNIT, Curve, CurveSet, compare, completed
+from foretune.meta.tasks import common_codec, raw_rows
+
+_log = logging.getLogger(__name__)
+
+_MEMBERS = 5
+_MAX_STUDIES = 256
+_MAX_TRIALS = 256
+_MIN_CURVES = 8  # of a past study, so that an episode has a context and others to ask about
+_MIN_STUDIES = 2
+_GAINS_DIFFER, _PSEUDO = 0.2, 2  # of the unit; pseudo-observations that say so
+_MIN_OWN = 4  # completed curves that a study needs to predict by these alone
+_TEN_PER_CENT = math.log(9.0)  # from a logistic distribution's centre to its 10 and 90 % quantiles
+_CHECKED_AT = (0.25, 0.5)  # of the way: where the study's own completed curves test the history
+_CHECKED = 12  # of them at most, the latest
+_MEAN_ERROR = 2.0 * math.log(2.0)  # of a logistic distribution, in its scales
+_FAR = 30.0  # placed; the hyperbolic sine of more is no number for people
+_BELIEF = 8.0  # checks that what the left-out past tasks said is worth
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a curve will come to, higher is better.
+
+    Attributes:
+        chance: That it ends above the incumbent.
+        score: The expected final score.
+        low: 10 % quantile of it.
+        high: 90 % quantile of it.
+        by: ``history`` or ``study``: whose curves say so.
+    """
+
+    chance: float
+    score: float
+    low: float
+    high: float
+    by: str
+
+
+@dataclass(frozen=True)
+class CurveModel:
+    """What the curves of past studies teach.
+
+    Attributes:
+        codec: The scale of the past studies' parameters.
+        network: The ensemble.
+        n_studies: Past studies that it learnt from.
+        from_cache: Whether it was loaded rather than trained.
+    """
+
+    codec: Codec
+    network: CurveNetwork
+    n_studies: int
+    from_cache: bool = field(default=False, compare=False)
+
+    @classmethod
+    def fit(
+        cls, records: HistoryRecords, *, iterations: int, seed: int, cache_dir: Path | None
+    ) -> CurveModel | None:
+        """Learn from a history's curves, or load what was learnt from them before.
+
+        Args:
+            records: The history.
+            iterations: Steps of the training.
+            seed: Of the training.
+            cache_dir: Where trained networks are kept; None: nowhere.
+
+        Returns:
+            None where fewer than two past studies have curves to learn from.
+        """
+        usable: list[tuple[StudyRecord, CurveSet, np.ndarray]] = []
+        for study in records.studies:
+            found = completed(study, _MAX_TRIALS)
+            if found is None or len(found[0].grid) < 2 or len(found[1]) < _MIN_CURVES:
+                continue
+            if found[0].unit > 0:
+                usable.append((study, *found))
+        usable = usable[:: len(usable) // _MAX_STUDIES + 1]
+        if len(usable) < _MIN_STUDIES:
+            return None
+        codec, _ = common_codec([study for study, _, _ in usable])
+        past = [
+            PastCurves(curves, codec.encode(raw_rows(study, codec)[rows]))
+            for study, curves, rows in usable
+        ]
+        path = (
+            None if cache_dir is None else cache_dir / f"curves-{_key(past, iterations, seed)}.npz"
+        )
+        if path is not None:
+            width = N_FEATURES + 2 * codec.width
+            network = untrained(width, _MEMBERS, seed).eval().requires_grad_(False)
+            if files.load(path, network):
+                return cls(codec, network, len(past), from_cache=True)
+        episodes = draw_episodes(past, np.random.default_rng(seed))
+        if episodes is None:
+            return None
+        network = train_curves(
+            episodes, members=_MEMBERS, n_tasks=len(past), steps=iterations, seed=seed
+        )
+        if path is not None:
+            files.save(path, network)
+        return cls(codec, network, len(past))
+
+    def predict(
+        self, context: CurveSet, X: np.ndarray, curve: Curve, query: np.ndarray, *, doubt: float
+    ) -> Prediction:
+        """What a partial curve will come to.
+
+        Args:
+            context: Completed curves of its study.
+            X: Their encoded configurations, (n, d).
+            curve: The partial curve.
+            query: Its encoded configuration, (d,).
+            doubt: From `doubt`.
+        """
+        location, scale, logit, x = self._ask(context, X, curve, query)
+        calm = self.network.calibrated(logit, x) / doubt
+        chance = float(torch.sigmoid(calm).mean())
+        unit = context.unit * SLOPE_UNIT
+        best = float(context.final.max())
+        centre = float(location.mean())
+        width = _TEN_PER_CENT * doubt * float((scale**2 + (location - centre) ** 2).mean().sqrt())
+        low, score, high = (
+            best + unit * math.sinh(max(-_FAR, min(_FAR, t)))
+            for t in (centre - width, centre, centre + width)
+        )
+        return Prediction(chance, score, low, high, "history")
+
+    def _ask(
+        self, context: CurveSet, X: np.ndarray, curve: Curve, query: np.ndarray
+    ) -> tuple[torch.Tensor, ...]:
+        if context.of_best:
+            curve = curve.best_so_far()
+        x = float(curve.x[-1])
+        plain = compare(
+            context, x, first_x=float(curve.x[0]), query=curve.lagged()[None],
+            best=np.array([curve.value.max()]),
+        )  # fmt: skip
+        incumbent = X[int(np.argmax(context.final))]
+        features = torch.from_numpy(with_configurations(plain, query[None], incumbent))
+        location, scale, logit = self.network(features)
+        return location.double(), scale.double(), logit.double(), features[:, 0].double()
+
+    def doubt(self, context: CurveSet, X: np.ndarray) -> float:
+        """How much farther off the history's predictions are on this study than they say, >= 1.
+
+        Each completed curve is predicted from its beginning and the other curves; errors count in
+        the predicted scale. Without evidence 1.
+        """
+        n = len(context.final)
+        errors = []
+        for i in range(n - 1, max(-1, n - 1 - _CHECKED), -1):
+            others = np.flatnonzero(np.arange(n) != i)
+            rest = context.rows(others)
+            if not len(others) or rest.unit <= 0:
+                continue
+            for share in _CHECKED_AT:
+                seen = context.grid <= math.log(share)
+                if not seen.any():
+                    continue
+                curve = Curve(context.grid[seen], context.V[i, seen])
+                location, scale, _, _ = self._ask(rest, X[others], curve, X[i])
+                gap = (context.final[i] - rest.final.max()) / (rest.unit * SLOPE_UNIT)
+                errors.append(float((abs(math.asinh(gap) - location) / scale).mean()))
+        expected = _MEAN_ERROR * (_BELIEF + len(errors))
+        return max(1.0, (_MEAN_ERROR * _BELIEF + sum(errors)) / expected)
+
+
+def by_own_curves(context: CurveSet, curve: Curve) -> Prediction | None:
+    """A prediction by the study's completed curves alone; None while these are too few.
+
+    What the better half of them gained from here to the end is taken to be normal with unknown
+    mean and variance, so that the final score follows a t distribution. Few like curves do not
+    make the next one like them: two pseudo-observations say that gains differ by a fifth of the
+    unit, less where less of the way is left.
+    """
+    if len(context.final) < _MIN_OWN:
+        return None
+    if context.of_best:
+        curve = curve.best_so_far()
+    better = context.final >= np.median(context.final)
+    gain = (context.final - context.at(float(curve.x[-1]))[:, 0])[better]
+    k = len(gain)
+    score = float(curve.value[-1] + gain.mean())
+    x = float(curve.x[-1])
+    expected = _GAINS_DIFFER * context.unit * x / float(min(curve.x[0], context.grid[0]))
+    degrees = k - 1 + _PSEUDO
+    squares = (k - 1) * float(gain.var(ddof=1)) + _PSEUDO * expected**2
+    sd = max(math.sqrt(squares / degrees * (1 + 1 / k)), 1e-3 * context.unit)
+    chance = _student_cdf((score - float(context.final.max())) / sd, degrees)
+    reach = sd * _student_tenth(degrees)
+    return Prediction(chance, score, score - reach, score + reach, "study")
+
+
+def _student_cdf(t: float, degrees: int) -> float:
+    """Of Student's t with whole degrees of freedom (Abramowitz and Stegun 1964, 26.7.3-4)."""
+    theta = math.atan(t / math.sqrt(degrees))
+    cosine = math.cos(theta)
+    if degrees % 2:
+        total, term = theta, cosine * math.sin(theta)
+        for j in range(3, degrees + 1, 2):
+            total += term
+            term *= cosine**2 * (j - 1) / j
+        return 0.5 + total / math.pi
+    total, term = 0.0, math.sin(theta)
+    for j in range(2, degrees + 1, 2):
+        total += term
+        term *= cosine**2 * (j - 1) / j
+    return 0.5 + 0.5 * total
+
+
+@cache
+def _student_tenth(degrees: int) -> float:
+    """The 90 % quantile, by bisection."""
+    low, high = 0.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_cdf(middle, degrees) < 0.9 else (low, middle)
+    return low
+
+
+def most_telling(final: np.ndarray) -> np.ndarray:
+    """Rows of at most as many completed curves as training saw: the best half, and the latest."""
+    if len(final) <= MAX_CONTEXT:
+        return np.arange(len(final))
+    best = np.argsort(-final, kind="stable")[: MAX_CONTEXT // 2]
+    latest = [i for i in range(len(final) - 1, -1, -1) if i not in set(best.tolist())]
+    return np.sort(np.concatenate([best, latest[: MAX_CONTEXT - len(best)]]))
+
+
+def _key(past: list[PastCurves], iterations: int, seed: int) -> str:
+    """Hash of what training sees, and of the code."""
+    digest = hashlib.blake2b(digest_size=16)
+    code = files.code_version(files.CURVE_MAKERS)
+    digest.update(f"{iterations} {seed} {_MEMBERS} {code} {torch.__version__}".encode())
+    for study in past:
+        c = study.curves
+        for array in (c.grid, c.V, c.reported, c.first, c.final, study.X):
+            digest.update(f"{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

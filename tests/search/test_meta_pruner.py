@@ -1,0 +1,211 @@
+"""MetaPruner stops what is hopeless, keeps what the history knows to bloom late, and says why."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from foretune import HistoryRecords, MetaPruner, read_history
+from foretune.core import ConfigError
+from foretune.history.attrs import STOPPED
+from foretune.search.meta_pruner import STOP_KEY
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+EPOCHS = 12
+
+
+def curve(quality: float, slow: bool, *, epochs: int = EPOCHS, floor: float = 0.2) -> list[float]:
+    """Climbs to a ceiling; a slow one is behind the others for half of the way and ends above."""
+    t = np.arange(1, epochs + 1) / epochs
+    pace = 2.0 if slow else 12.0
+    ceiling = 0.5 + 0.3 * quality + (0.15 if slow else 0.0)
+    return (floor + (ceiling - floor) * (1 - np.exp(-pace * t)) / (1 - math.exp(-pace))).tolist()
+
+
+def past(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> HistoryRecords:
+    storage = optuna.storages.InMemoryStorage()
+    space = {
+        "quality": optuna.distributions.FloatDistribution(0.0, 1.0),
+        "slow": optuna.distributions.CategoricalDistribution([False, True]),
+    }
+    for k in range(n_tasks):
+        rng = np.random.default_rng(k)
+        spread, floor = math.exp(0.5 * rng.normal()), 0.2 + 0.1 * rng.random()
+        study = optuna.create_study(storage=storage, study_name=f"past-{k}", direction="maximize")
+        trials = []
+        for _ in range(n_trials):
+            params = {"quality": float(rng.random()), "slow": bool(rng.random() < 0.4)}
+            values = sign * spread * np.array(curve(**params, floor=floor))
+            values += 0.003 * rng.normal(size=EPOCHS)
+            reports = {e: float(v) for e, v in enumerate(values, 1)}
+            trials.append(
+                optuna.trial.create_trial(
+                    params=params, distributions=space, value=reports[EPOCHS],
+                    intermediate_values=reports,
+                )
+            )  # fmt: skip
+        study.add_trials(trials)
+    return read_history(storage)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def history() -> HistoryRecords:
+    return past()
+
+
+def run(
+    pruner: MetaPruner,
+    configurations: list[tuple[float, bool]],
+    *,
+    direction: str = "maximize",
+) -> optuna.Study:
+    study = optuna.create_study(direction=direction, pruner=pruner)
+    sign = 1.0 if direction == "maximize" else -1.0
+
+    def objective(trial: optuna.Trial) -> float:
+        quality = trial.suggest_float("quality", 0.0, 1.0)
+        slow = trial.suggest_categorical("slow", [False, True])
+        values = curve(quality, slow)
+        for epoch, value in enumerate(values, 1):
+            trial.report(sign * value, epoch)
+            if epoch < EPOCHS and trial.should_prune():
+                raise optuna.TrialPruned
+        return sign * values[-1]
+
+    for quality, slow in configurations:
+        study.enqueue_trial({"quality": quality, "slow": slow})
+    study.optimize(objective, n_trials=len(configurations))
+    return study
+
+
+def states(study: optuna.Study) -> str:
+    return "".join(t.state.name[0] for t in study.trials)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_stops_the_hopeless_and_keeps_the_late_bloomer(
+    history: HistoryRecords, cache: Path, direction: str
+) -> None:
+    pruner = MetaPruner(history, cache_dir=cache)
+    study = run(
+        pruner, [(0.7, False), (0.1, False), (0.9, True), (0.05, False)], direction=direction
+    )
+    assert states(study) == "CPCP"
+    assert len(study.trials[1].intermediate_values) <= EPOCHS // 2
+
+
+def test_never_stops_without_an_incumbent(history: HistoryRecords, cache: Path) -> None:
+    pruner = MetaPruner(history, cache_dir=cache, stop_below=0.9)
+    assert states(run(pruner, [(0.0, False)])) == "C"
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    trials = [study.ask() for _ in range(3)]  # all at once: none is completed
+    for trial in trials:
+        trial.report(0.0, 1)
+        assert not trial.should_prune()
+
+
+def test_says_why(history: HistoryRecords, cache: Path) -> None:
+    study = run(MetaPruner(history, cache_dir=cache), [(0.7, False), (0.1, False)])
+    why, text = study.trials[1].system_attrs[STOP_KEY], study.trials[1].user_attrs[STOPPED]
+    assert why["incumbent"] == 0
+    assert why["by"] == "history"
+    assert why["step"] == study.trials[1].last_step
+    assert why["of"] == EPOCHS
+    assert 0 <= why["chance"] < 0.3
+    low, high = why["interval"]
+    assert low <= why["score"] <= high
+    assert low - 0.05 <= curve(0.1, False)[-1] <= high + 0.05
+    assert f"stopped at {why['step']} of {EPOCHS}" in text
+    assert "to beat trial 0" in text
+
+
+def test_the_same_again(history: HistoryRecords, cache: Path) -> None:
+    tried = [(0.5, False), (0.4, True), (0.45, False), (0.2, True), (0.6, False), (0.55, True)]
+    stops = [
+        [
+            t.system_attrs.get(STOP_KEY)
+            for t in run(MetaPruner(history, cache_dir=cache), tried).trials
+        ]
+        for _ in range(2)
+    ]
+    assert stops[0] == stops[1]
+
+
+def test_without_a_history_the_studys_own_curves_decide() -> None:
+    good = [(0.8, False), (0.75, False), (0.85, False), (0.82, False)]
+    study = run(MetaPruner(), [*good[:3], (0.0, False), (0.0, False)])
+    assert states(study) == "CCCCP"  # four completed curves are needed
+    assert study.trials[-1].system_attrs[STOP_KEY]["by"] == "study"
+    assert states(run(MetaPruner(), [*good, (0.9, False)])) == "CCCCC"
+
+
+def test_a_history_of_other_curves_is_let_go(
+    cache: Path,
+) -> None:
+    falling = past(sign=-1.0)  # every curve falls, the best least
+    tried = [(0.1 + 0.1 * k, k % 3 == 2) for k in range(9)]
+    study = run(MetaPruner(falling, cache_dir=cache), tried)
+    assert study.best_value >= max(curve(q, s)[-1] for q, s in tried) - 0.02
+
+
+def test_many_small_chances_let_one_through(history: HistoryRecords, cache: Path) -> None:
+    eager = MetaPruner(history, cache_dir=cache, stop_below=0.9, patience=1e9)
+    patient = MetaPruner(history, cache_dir=cache, stop_below=0.9, patience=1e-6)
+    tried = [(0.7, False)] + [(0.69, False)] * 4
+    assert states(run(eager, tried)).count("P") > states(run(patient, tried)).count("P")
+
+
+def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = optuna.create_study(
+        storage=url, study_name="new", direction="maximize",
+        pruner=MetaPruner(history, cache_dir=cache),
+    )  # fmt: skip
+    first = study.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
+    for epoch, value in enumerate(curve(0.7, False), 1):
+        first.report(value, epoch)
+    study.tell(first, curve(0.7, False)[-1])
+    again = optuna.load_study(
+        storage=url, study_name="new", pruner=MetaPruner([history, url], cache_dir=cache)
+    )
+    trial = again.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
+    for epoch, value in enumerate(curve(0.0, False)[: EPOCHS - 1], 1):
+        trial.report(value, epoch)
+    assert trial.should_prune()
+    again.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    assert STOPPED in again.trials[1].user_attrs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"stop_below": 0.0}, "stop_below"),
+        ({"patience": 0.0}, "patience"),
+        ({"max_steps": 0}, "max_steps"),
+        ({"meta_iterations": 0}, "meta_iterations"),
+    ],
+)
+def test_numbers_out_of_range(wrong: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        MetaPruner(**wrong)
+
+
+def test_a_history_without_curves_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path / 'past.db'}"
+    for k in range(3):
+        study = optuna.create_study(storage=url, study_name=f"past-{k}", direction="maximize")
+        study.optimize(lambda t: t.suggest_float("quality", 0, 1), n_trials=12)
+    caplog.set_level(logging.INFO)
+    pruner = MetaPruner(url, cache_dir=tmp_path)
+    assert states(run(pruner, [(0.7, False), (0.0, False)])) == "CC"
+    assert "no curves to learn from" in caplog.text
