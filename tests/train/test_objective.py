@@ -157,3 +157,19 @@ def test_one_model_needs_no_name(objective):
 def test_wrong_parameters_are_an_error_that_says_so(objective, params, message):
     with pytest.raises(ConfigError, match=message):
         objective("classification", "bert_tiny")(TrialSpec(0, params, 1), lambda report: False)
+
+
+def test_objectives_that_are_gone_leave_nothing_behind(planted, conf, cpu):
+    """Selection trains many, one after another: each used to freeze what the last one held."""
+    import gc
+    import weakref
+
+    held = []
+    for _ in range(3):
+        one = TrainObjective(planted("classification"), load_cards(conf, ["bert_tiny"]), cpu)
+        one(TrialSpec(0, {"model": "bert_tiny", "epochs": 1}, 1), lambda report: False)
+        bench = one._workshop.bench(one.cards["bert_tiny"])
+        held.append(weakref.ref(bench.unit))
+        del one, bench
+    gc.collect()
+    assert [ref() for ref in held[1:]] == [None, None]  # the first is there when imports freeze

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import logging
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ class TrainObjective:
         self.data, self.cards, self.config = data, dict(cards), config
         self._accelerator = build_accelerator(config)
         self._workshop = Workshop(data, config, self._accelerator.device)
-        self._make_head, self._frozen_imports = make_head, False
+        self._make_head = make_head
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
         """Train ``spec``; a diverged loss and running out of memory are results, not errors.
@@ -138,7 +139,7 @@ class TrainObjective:
         """Train to the end or to a stop, keeping the record in ``progress``."""
         card = self.cards[params.model]
         bench = self._workshop.bench(card)
-        self._freeze_imports()
+        _freeze_imports()
         torch.manual_seed(derive_seed(spec.seed, "weights"))
         network = bench.build(params).to(self._accelerator.device)
         training, validation = bench.feed(network, "train"), bench.feed(network, "validation")
@@ -232,15 +233,15 @@ class TrainObjective:
             metrics=progress.best.metrics,
         )
 
-    def _freeze_imports(self) -> None:
-        """Take all that is imported out of the collector's sight, once: 0.2 s less a trial.
 
-        Before the first network is built, which would otherwise never be collected.
-        """
-        if not self._frozen_imports:
-            gc.collect()
-            gc.freeze()
-            self._frozen_imports = True
+@functools.cache
+def _freeze_imports() -> None:
+    """Take all that is imported out of the collector's sight: 0.2 s less a trial.
+
+    Once a process, before the first network is built: what is frozen is never collected.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
