@@ -19,6 +19,7 @@ import logging
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from foretune.select import (
     meta_train,
     write_episodes,
 )
+from foretune.select.learned import DESCRIPTORS, SEEN
 from foretune.selection import describe
 from foretune.selection.tuner import TrialTuner
 from foretune.selection.views import Views, view_all
@@ -85,11 +87,26 @@ def main() -> int:
     views = look(tasks, a)
     episodes = {key: episode(task, oracle, views[key]) for key, task in keys(tasks, a.seeds)}
     if a.ship:
-        write_episodes([e for (_, size, _), e in episodes.items() if size == SIZE], a.ship)
+        write_episodes(shipped(episodes), a.ship)
     scored = score(tasks, oracle, views, episodes, a)
     missed = show(tasks, oracle, views, scored, a)
     print("missed: " + "; ".join(missed) if missed else "every target is reached")
     return int(bool(missed))
+
+
+def shipped(episodes: dict[tuple[str, int, int], Episode]) -> list[Episode]:
+    """The selections of 32 rows, with what the selector that learns reads."""
+    return [
+        replace(
+            e,
+            outcomes=tuple(
+                replace(o, descriptors={k: o.descriptors[k] for k in (*DESCRIPTORS, *SEEN)})
+                for o in e.outcomes
+            ),
+        )
+        for (_, size, _), e in episodes.items()
+        if size == SIZE
+    ]
 
 
 def keys(tasks: list[BenchTask], seeds: int) -> list[tuple[tuple[str, int, int], BenchTask]]:
