@@ -59,9 +59,9 @@ def test_the_killed_search_is_the_one_that_was_never_killed(planted, tmp_path, n
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_fine_tuning_that_is_killed_ends_whole_in_every_record(real, tmp_path):
-    chaos = real(12)
-    chaos.run(12, within_s=1200)
-    study, done = check(tmp_path, 12)
+    chaos = real(8)
+    chaos.run(8, within_s=1200)
+    study, done = check(tmp_path, 8)
     print(f"kills: {chaos.kills}; {len(study.trials)} trials asked for, {len(done)} completed")
 
     from foretune.train import load_model

@@ -228,8 +228,11 @@ class _Search:
         if any(known.epoch == report.epoch for known in running.epochs):
             return late
         running.epochs.append(report)
-        if math.isfinite(report.score):
-            running.trial.report(sign_of(self.study) * report.score, report.epoch)
+        try:
+            if math.isfinite(report.score):
+                running.trial.report(sign_of(self.study) * report.score, report.epoch)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return True  # taken over; `describe` says so
         for observer in self.observers:
             observer.epoch_ended(spec, report)
         return late or running.trial.should_prune()
