@@ -169,14 +169,16 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(
         storage=url, study_name="new", direction="maximize",
-        pruner=MetaPruner(history, cache_dir=cache),
+        pruner=MetaPruner(history, stop_below=0.5, cache_dir=cache),
     )  # fmt: skip
     first = study.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.7, False), 1):
         first.report(value, epoch)
     study.tell(first, curve(0.7, False)[-1])
     again = optuna.load_study(
-        storage=url, study_name="new", pruner=MetaPruner([history, url], cache_dir=cache)
+        storage=url,
+        study_name="new",
+        pruner=MetaPruner([history, url], stop_below=0.5, cache_dir=cache),
     )
     trial = again.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.0, False)[: EPOCHS - 1], 1):
