@@ -169,8 +169,9 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(
         storage=url, study_name="new", direction="maximize",
-        pruner=MetaPruner(history, stop_below=0.5, cache_dir=cache),
+        pruner=MetaPruner(history, cache_dir=cache),
     )  # fmt: skip
+    study.enqueue_trial({"quality": 0.7})
     first = study.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.7, False), 1):
         first.report(value, epoch)
@@ -178,8 +179,9 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
     again = optuna.load_study(
         storage=url,
         study_name="new",
-        pruner=MetaPruner([history, url], stop_below=0.5, cache_dir=cache),
+        pruner=MetaPruner([history, url], cache_dir=cache),
     )
+    again.enqueue_trial({"quality": 0.0})
     trial = again.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.0, False)[: EPOCHS - 1], 1):
         trial.report(value, epoch)
