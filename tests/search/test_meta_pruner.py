@@ -171,13 +171,17 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
         storage=url, study_name="new", direction="maximize",
         pruner=MetaPruner(history, cache_dir=cache),
     )  # fmt: skip
+    study.enqueue_trial({"quality": 0.7})
     first = study.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.7, False), 1):
         first.report(value, epoch)
     study.tell(first, curve(0.7, False)[-1])
     again = optuna.load_study(
-        storage=url, study_name="new", pruner=MetaPruner([history, url], cache_dir=cache)
+        storage=url,
+        study_name="new",
+        pruner=MetaPruner([history, url], cache_dir=cache),
     )
+    again.enqueue_trial({"quality": 0.0})
     trial = again.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
     for epoch, value in enumerate(curve(0.0, False)[: EPOCHS - 1], 1):
         trial.report(value, epoch)
