@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(shared) / "data" if shared else None)
     parser.add_argument("--out", type=Path, default=Path("outputs/benchmark/selection"))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="of support sets")
     parser.add_argument("--bandit", action="store_true", help="also the bandit, which trains")
     parser.add_argument("--ship", type=Path, help="write all selections of 32 rows to this file")
     parser.add_argument("--smoke", action="store_true")
@@ -85,7 +86,7 @@ def main() -> int:
         return 2
     oracle = record(tasks, a.out / "oracle.json")
     views = look(tasks, a)
-    episodes = {key: episode(task, oracle, views[key]) for key, task in keys(tasks, a.seeds)}
+    episodes = {key: episode(task, oracle, views[key]) for key, task in keys(tasks, a)}
     if a.ship:
         write_episodes(shipped(episodes), a.ship)
     scored = score(tasks, oracle, views, episodes, a)
@@ -109,13 +110,15 @@ def shipped(episodes: dict[tuple[str, int, int], Episode]) -> list[Episode]:
     ]
 
 
-def keys(tasks: list[BenchTask], seeds: int) -> list[tuple[tuple[str, int, int], BenchTask]]:
+def keys(
+    tasks: list[BenchTask], a: argparse.Namespace
+) -> list[tuple[tuple[str, int, int], BenchTask]]:
     """Every support set: task, size, seed. Those that are only learnt from have 32 rows."""
     return [
         ((task.name, size, seed), task)
         for task in tasks
-        for size in (SIZES if task.scored else (SIZE,))
-        for seed in range(seeds)
+        for size in (a.sizes if task.scored else (SIZE,))
+        for seed in range(a.seeds)
         if size >= len(task.data.info.classes) or "classification" not in task.data.info.kind.value
     ]
 
@@ -140,7 +143,7 @@ def record(tasks: list[BenchTask], path: Path) -> dict[str, dict[str, dict[str, 
 def look(tasks: list[BenchTask], a: argparse.Namespace) -> dict[tuple[str, int, int], Views]:
     """What every model sees of every support set."""
     found = {}
-    for (name, size, seed), task in keys(tasks, a.seeds):
+    for (name, size, seed), task in keys(tasks, a):
         found[name, size, seed] = view_all(
             task.data, task.cards, size=size, seed=seed, trainer=task.config.trainer,
             cache_dir=a.out / "cache",
@@ -183,7 +186,7 @@ def score(
             for name in names
             if name != "logme uncorrected"
         }
-        for size in SIZES:
+        for size in a.sizes:
             for seed in range(a.seeds):
                 if (task.name, size, seed) not in views or (a.bandit and size != SIZE):
                     continue
@@ -270,17 +273,17 @@ def show(
         print(f"{name:18s}" + "".join(f"{r:12.3f}" for r in per_task)
               + f"{means[name][0]:9.4f}{means[name][1]:9.2f}")  # fmt: skip
     print("\nmean regret by rows of the support set")
-    print(f"{'selector':18s}" + "".join(f"{s:>9d}" for s in SIZES))
+    print(f"{'selector':18s}" + "".join(f"{s:>9d}" for s in a.sizes))
     curves = {}
     for name in names:
         curves[name] = [
             float(np.mean([np.nanmean([r for r, _ in found[name, t, s]]) for t in scored
                            if (name, t, s) in found]))
             if any((name, t, s) in found for t in scored) else math.nan
-            for s in SIZES
+            for s in a.sizes
         ]  # fmt: skip
         print(f"{name:18s}" + "".join(f"{v:9.4f}" for v in curves[name]))
-    draw(curves, a.out / "regret.png")
+    draw(curves, a.sizes, a.out / "regret.png")
     cost, probe_s = costs(tasks, oracle, views)
     print(f"\nprobing takes {cost:.1%} of the oracle's seconds (mean over tasks); 8 models on "
           f"{SIZE} rows: {probe_s:.1f} s without loading")  # fmt: skip
@@ -322,7 +325,7 @@ def misses(means: dict[str, tuple[float, float]], cost: float, probe_s: float) -
     return found
 
 
-def draw(curves: dict[str, list[float]], path: Path) -> None:
+def draw(curves: dict[str, list[float]], sizes: list[int], path: Path) -> None:
     """Regret against the rows of the support set."""
     import matplotlib as mpl
 
@@ -332,9 +335,9 @@ def draw(curves: dict[str, list[float]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5))
     for name, values in curves.items():
         style = "--" if name in BASELINES else ":" if name == "logme uncorrected" else "-"
-        axes.plot(SIZES, values, style, marker="o", label=name)
+        axes.plot(sizes, values, style, marker="o", label=name)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(SIZES, [str(s) for s in SIZES])
+    axes.set_xticks(sizes, [str(s) for s in sizes])
     axes.set_xlabel("labelled rows of the support set")
     axes.set_ylabel("selection regret (test score)")
     axes.grid(alpha=0.3)
