@@ -25,6 +25,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+from selection_report import BASELINES, SIZE, Found, show
 from selection_tasks import BenchTask, bench_tasks
 
 from foretune.config.schema.selection import SelectionConfig
@@ -47,11 +48,8 @@ from foretune.selection.views import Views, view_all
 from foretune.train.probe import support_rows
 
 SIZES = (8, 16, 32, 64, 128)
-SIZE = 32
 PROBING = ("ridge_loo", "logme", "logme uncorrected", "h_score", "ncm", "knn_loo", "rank_average")
 LEARNT = ("meta", "maml")
-BASELINES = ("default", "largest", "random")
-REGRET, CORRELATION, COST, PROBE_S = 0.02, 0.6, 0.05, 20.0
 THRESHOLD = SelectionConfig().threshold
 
 
@@ -169,10 +167,10 @@ def score(
     views: dict[tuple[str, int, int], Views],
     episodes: dict[tuple[str, int, int], Episode],
     a: argparse.Namespace,
-) -> dict[tuple[str, str, int], list[tuple[float, float]]]:
+) -> Found:
     """(regret, rank correlation) of each seed, by selector, task and size."""
     family = {task.name: task.family for task in tasks}
-    found: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+    found: Found = {}
     for task in [t for t in tasks if t.scored]:
         others = [e for (name, size, _), e in episodes.items()
                   if family[name] != task.family and size == SIZE]  # fmt: skip
@@ -247,103 +245,6 @@ def compare(
     regret = max(o["test"] for o in own.values()) - own[chosen]["test"]
     flat = np.ptp(values) == 0 or np.ptp(test) == 0
     return regret, math.nan if flat else float(spearmanr(values, test).statistic)
-
-
-def show(
-    tasks: list[BenchTask],
-    oracle: dict[str, Any],
-    views: dict[tuple[str, int, int], Views],
-    found: dict[tuple[str, str, int], list[tuple[float, float]]],
-    a: argparse.Namespace,
-) -> list[str]:
-    """Print what was found, draw it, and say what was missed."""
-    scored = [t.name for t in tasks if t.scored]
-    names = list(dict.fromkeys(name for name, _, _ in found))
-    print("\ntest score of every model, fully fine-tuned at its default configuration")
-    for task in tasks:
-        own = sorted(oracle[task.name].items(), key=lambda item: -item[1]["test"])
-        print(f"  {task.name:28s}" + "  ".join(f"{n} {v['test']:.3f}" for n, v in own))
-    print(f"\nselection regret from {SIZE} rows, mean of {a.seeds} support sets; rank correlation")
-    print(f"{'selector':18s}" + "".join(f"{t[:11]:>12s}" for t in scored) + "     mean     corr")
-    means: dict[str, tuple[float, float]] = {}
-    for name in names:
-        per_task = [np.nanmean([r for r, _ in found[name, t, SIZE]]) for t in scored]
-        ranks = [np.nanmean([c for _, c in found[name, t, SIZE]]) for t in scored]
-        means[name] = float(np.nanmean(per_task)), float(np.nanmean(ranks))
-        print(f"{name:18s}" + "".join(f"{r:12.3f}" for r in per_task)
-              + f"{means[name][0]:9.4f}{means[name][1]:9.2f}")  # fmt: skip
-    print("\nmean regret by rows of the support set")
-    print(f"{'selector':18s}" + "".join(f"{s:>9d}" for s in a.sizes))
-    curves = {}
-    for name in names:
-        curves[name] = [
-            float(np.mean([np.nanmean([r for r, _ in found[name, t, s]]) for t in scored
-                           if (name, t, s) in found]))
-            if any((name, t, s) in found for t in scored) else math.nan
-            for s in a.sizes
-        ]  # fmt: skip
-        print(f"{name:18s}" + "".join(f"{v:9.4f}" for v in curves[name]))
-    draw(curves, a.sizes, a.out / "regret.png")
-    cost, probe_s = costs(tasks, oracle, views)
-    print(f"\nprobing takes {cost:.1%} of the oracle's seconds (mean over tasks); 8 models on "
-          f"{SIZE} rows: {probe_s:.1f} s without loading")  # fmt: skip
-    return misses(means, cost, probe_s)
-
-
-def costs(
-    tasks: list[BenchTask], oracle: dict[str, Any], views: dict[tuple[str, int, int], Views]
-) -> tuple[float, float]:
-    """Share of the oracle's seconds that probing takes, and seconds of the slowest eight models."""
-    shares, eight = [], []
-    for task in [t for t in tasks if t.scored]:
-        seconds = [v.seconds for v in views[task.name, SIZE, 0].of.values()]
-        shares.append(sum(seconds) / sum(o["seconds"] for o in oracle[task.name].values()))
-        eight.append(sum(sorted(seconds)[-8:]))
-    return float(np.mean(shares)), max(eight)
-
-
-def misses(means: dict[str, tuple[float, float]], cost: float, probe_s: float) -> list[str]:
-    """Targets that the default selector misses."""
-    chosen = SelectionConfig().method
-    regret, correlation = means[chosen]
-    found = []
-    if not regret <= REGRET:
-        found.append(f"{chosen}: regret {regret:.4f} > {REGRET}")
-    found += [
-        f"{chosen}: regret {regret:.4f}, baseline {name} {means[name][0]:.4f}"
-        for name in BASELINES
-        if not regret < means[name][0]
-    ]
-    if not correlation >= CORRELATION:
-        found.append(f"{chosen}: rank correlation {correlation:.2f} < {CORRELATION}")
-    if not means["logme"][1] > means["logme uncorrected"][1]:
-        found.append("logme does not rank better than the uncorrected form")
-    if cost > COST:
-        found.append(f"probing takes {cost:.1%} of the oracle's seconds")
-    if probe_s > PROBE_S:
-        found.append(f"probing eight models takes {probe_s:.1f} s")
-    return found
-
-
-def draw(curves: dict[str, list[float]], sizes: list[int], path: Path) -> None:
-    """Regret against the rows of the support set."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 5))
-    for name, values in curves.items():
-        style = "--" if name in BASELINES else ":" if name == "logme uncorrected" else "-"
-        axes.plot(sizes, values, style, marker="o", label=name)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sizes, [str(s) for s in sizes])
-    axes.set_xlabel("labelled rows of the support set")
-    axes.set_ylabel("selection regret (test score)")
-    axes.grid(alpha=0.3)
-    axes.legend(ncols=2, fontsize=8)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
-    plt.close(figure)
 
 
 if __name__ == "__main__":
