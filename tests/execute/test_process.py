@@ -171,6 +171,15 @@ def test_several_workers_run_at_the_same_time_and_none_waits_for_another(tmp_pat
     assert len({pid for _, pid, _, _ in attempts(tmp_path)}) == 3
 
 
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as a terminal has it; it is ignored where a shell started the tests behind its back."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_the_waiting_at_once_and_cancel_ends_the_trials(tmp_path):
     with ProcessExecutor(FaultyRecipe(tmp_path, {0: "hang"})) as executor:
         executor.submit(spec(0))
