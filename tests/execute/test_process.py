@@ -173,7 +173,7 @@ def test_several_workers_run_at_the_same_time_and_none_waits_for_another(tmp_pat
 
 @pytest.fixture
 def ctrl_c():
-    """SIGINT as a terminal has it; it is ignored where a shell started the tests behind its back."""
+    """SIGINT as a terminal has it; a shell that starts tests in the background ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -138,9 +138,10 @@ def _card_file(conf_dir: Path, name: str) -> Path:
     return conf_dir / "model" / f"{name}.yaml"
 
 
-def _preference(card: ModelCard) -> tuple[bool, bool, float]:
-    """Whose default is tried first: small members before large, pretrained ones, most weights."""
-    return (card.size is Size.large, card.library is Library.bilstm, -card.parameters_m)
+def _preference(card: ModelCard) -> tuple[bool, bool, bool, float]:
+    """Whose default is tried first: small members, pretrained ones, general ones, most weights."""
+    bilstm, local = card.library is Library.bilstm, card.source is Source.path
+    return (card.size is Size.large, bilstm, local, -card.parameters_m)
 
 
 def _unavailable(card: ModelCard) -> str:
