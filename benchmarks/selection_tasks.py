@@ -63,9 +63,8 @@ def _tasks(name: str, overrides: Sequence[str], *, scored: bool) -> Iterator[Ben
         cards = _cheap(cards)
     yield BenchTask(family, family, scored, data, cards, config)
     for classes in CUTS.get(name, ()) if scored else ():
-        yield BenchTask(
-            f"{family}{list(classes)}", family, False, _cut(data, classes), cards, config
-        )
+        name = f"{family}{list(classes)}"
+        yield BenchTask(name, family, False, _cut(data, classes), _cheap(cards), config)
 
 
 def _cheap(cards: dict[str, ModelCard]) -> dict[str, ModelCard]:
