@@ -5,7 +5,7 @@ differences from the pool's mean. It answers with the model's final score less t
 how sure that is. It is trained in episodes: a past task, one of its support sets, a random part of
 its models. The level of the pool's scores is a regression on what the neighbours' accuracy says.
 
-M models of a pool, F features, E networks of an ensemble.
+M models of a pool, F features, B episodes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ KINDS = (
     "image-classification",
 )
 _ENSEMBLE, _HIDDEN, _BATCH = 5, 16, 16
+_BANK = 1000  # episodes drawn once, that batches are drawn from
 _MIN_POOL = 2
 _SCALE = 0.1  # of differences between models, in the score's unit
 _RANKING = 0.5  # weight of the order beside the likelihood
@@ -92,8 +93,9 @@ def learn(
         return None
     by_task = [[_Arrays.of(e) for e in usable if e.task == task] for task in tasks]
     level = _fit_level(by_task)
+    bank = _Bank.draw(by_task, np.random.default_rng([seed, 3]))
     networks = tuple(
-        _train(by_task, rate=rate, iterations=iterations, seed=seed + k) for k in range(_ENSEMBLE)
+        _train(bank, rate=rate, iterations=iterations, seed=seed + k) for k in range(_ENSEMBLE)
     )
     return LearnedSelector(networks, level)
 
@@ -172,35 +174,56 @@ class _Arrays:
         return torch.from_numpy(X).float(), torch.from_numpy(y - y.mean()).float() / _SCALE
 
 
-def _train(
-    by_task: Sequence[Sequence[_Arrays]], *, rate: float, iterations: int, seed: int
-) -> nn.Module:
-    rng = np.random.default_rng([seed, 3])
+@dataclass(frozen=True, eq=False)
+class _Bank:
+    """Drawn episodes, padded: features (B, M, F), scaled scores and which are there (B, M)."""
+
+    X: Tensor
+    y: Tensor
+    there: Tensor
+
+    @classmethod
+    def draw(cls, by_task: Sequence[Sequence[_Arrays]], rng: np.random.Generator) -> _Bank:
+        drawn = []
+        for k in rng.integers(len(by_task), size=_BANK):
+            own = by_task[k]
+            drawn.append(own[int(rng.integers(len(own)))].drawn(rng))
+        widest = max(len(y) for _, y in drawn)
+        shape = (len(drawn), widest)
+        X = torch.zeros(*shape, drawn[0][0].shape[1])
+        y, there = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
+        for k, (own_X, own_y) in enumerate(drawn):
+            X[k, : len(own_y)], y[k, : len(own_y)] = own_X, own_y
+            there[k, : len(own_y)] = True
+        return cls(X, y, there)
+
+
+def _train(bank: _Bank, *, rate: float, iterations: int, seed: int) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        X, _ = by_task[0][0].drawn(rng)
-        network = _Network(X.shape[1])
+        network = _Network(bank.X.shape[2])
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.1)
     for _ in range(iterations):
-        loss = torch.zeros(())
-        for k in rng.integers(len(by_task), size=_BATCH):
-            own = by_task[k]
-            X, y = own[int(rng.integers(len(own)))].drawn(rng)
-            loss = loss + _loss(network(X), y) / _BATCH
+        rows = torch.randint(len(bank.y), (_BATCH,), generator=generator)
+        loss = _loss(network(bank.X[rows]), bank.y[rows], bank.there[rows])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     return network
 
 
-def _loss(output: Tensor, y: Tensor) -> Tensor:
+def _loss(output: Tensor, y: Tensor, there: Tensor) -> Tensor:
     """Normal likelihood of the differences, and the logistic loss of each pair's order."""
-    mean, log_sd = output[:, 0] - output[:, 0].mean(), output[:, 1]
-    likelihood = (0.5 * ((y - mean) / log_sd.exp()) ** 2 + log_sd).mean()
-    gap = y[:, None] - y[None]
-    wrong = nn.functional.softplus(-2.0 * gap.sign() * (mean[:, None] - mean[None]))
-    pairs = (gap.abs().clamp_max(1.0) * wrong).sum() / max(1, len(y) * (len(y) - 1))
-    return likelihood + _RANKING * pairs
+    n = there.sum(1, keepdim=True)
+    mean, log_sd = output[..., 0], output[..., 1]
+    mean = mean - (mean * there).sum(1, keepdim=True) / n
+    likelihood = (0.5 * ((y - mean) / log_sd.exp()) ** 2 + log_sd) * there
+    gap = y[:, :, None] - y[:, None]
+    wrong = nn.functional.softplus(-2.0 * gap.sign() * (mean[:, :, None] - mean[:, None]))
+    both = there[:, :, None] & there[:, None]
+    pairs = (gap.abs().clamp_max(1.0) * wrong * both).sum((1, 2)) / (n[:, 0] * (n[:, 0] - 1))
+    return (likelihood.sum(1) / n[:, 0] + _RANKING * pairs).mean()
 
 
 def _fit_level(by_task: Sequence[Sequence[_Arrays]]) -> np.ndarray:

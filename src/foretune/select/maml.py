@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foretune.core import DataError
 from foretune.select.shown import Judged, Shown
 from foretune.select.support import Support
 
@@ -25,6 +26,7 @@ STEPS = 5
 _QUANTILES = (0.1, 0.9)
 _DIVISIONS = 12  # halves of the support set that the score is a mean of
 _BATCH = 4  # tasks a meta-step
+_MOST_ROWS = 64  # of a support set in meta-training
 _TINY = 1e-9
 
 
@@ -63,9 +65,9 @@ def meta_train(
     theta = _to_tensor(HeadStart())
     if not supports:
         return HeadStart()
-    spectra = [_Spectrum.of(support) for support in supports]
-    optimiser = torch.optim.Adam([theta], lr=10 * rate)
     rng = np.random.default_rng([seed, 7])
+    spectra = [_Spectrum.of(_part(support, rng)) for support in supports]
+    optimiser = torch.optim.Adam([theta], lr=10 * rate)
     for _ in range(iterations):
         loss = torch.zeros((), dtype=torch.float64)
         for k in rng.integers(len(spectra), size=_BATCH):
@@ -158,6 +160,15 @@ class _Spectrum:
         square = scaled**2
         square = square * (len(self.U) / square.sum().clamp_min(_TINY))
         return (self.U * square) @ self.U.T
+
+
+def _part(support: Support, rng: np.random.Generator) -> Support:
+    """At most ``_MOST_ROWS`` observations; words and tokens are many."""
+    rows = np.sort(rng.permutation(len(support.targets))[:_MOST_ROWS])
+    try:
+        return Support.of(support.features[rows], support.targets[rows], is_class=support.is_class)
+    except DataError:  # all of one class
+        return support
 
 
 def _query_loss(spectrum: _Spectrum, theta: Tensor, rng: np.random.Generator) -> Tensor:
