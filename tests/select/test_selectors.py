@@ -90,9 +90,9 @@ def test_leep_has_no_meaning_without_a_source_head_and_ranks_those_that_have_one
 
 def test_with_few_past_tasks_meta_says_that_a_probe_judges():
     selector, line = build_selector("meta", episodes=planted_episodes(2))
-    assert "too few to learn from; ridge_loo judges" in line
+    assert "too few to learn from; logme judges" in line
     scores = {m: j.score for m, j in selector(planted()).items()}
-    assert scores == {m: own["ridge_loo"] for m, own in planted().probes.items()}
+    assert scores == {m: own["logme"] for m, own in planted().probes.items()}
 
 
 def test_meta_predicts_final_scores_in_their_own_unit():

@@ -28,7 +28,7 @@ BASELINES: Mapping[str, Selector] = {
     "oracle": oracle,
 }
 SELECTORS = (*PROBES, "leep", "rank_average", "meta", "maml", "bandit", *BASELINES)
-FALLBACK = "ridge_loo"  # what meta does with no past selections
+FALLBACK = "logme"  # what meta does with no past selections
 
 _DRAWS, _SHARE = 20, 0.75  # subsets of the support set, for the interval of a probe
 _QUANTILES = (0.1, 0.9)

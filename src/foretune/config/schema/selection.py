@@ -34,7 +34,7 @@ class SelectionConfig:
         seed: Draws the support set.
     """
 
-    method: str = "ridge_loo"
+    method: str = "logme"
     support_size: int = 32
     threshold: float = 0.01
     keep: int = 3
