@@ -49,17 +49,22 @@ def show(
     curves = {}
     for name in names:
         curves[name] = [
-            float(np.mean([np.nanmean([r for r, _ in found[name, t, s]]) for t in scored
-                           if (name, t, s) in found]))
-            if any((name, t, s) in found for t in scored) else math.nan
+            mean_regret([found[name, t, s] for t in scored if (name, t, s) in found])
             for s in a.sizes
-        ]  # fmt: skip
+        ]
         print(f"{name:18s}" + "".join(f"{v:9.4f}" for v in curves[name]))
     draw(curves, a.sizes, a.out / "regret.png")
     cost, probe_s = costs(tasks, oracle, views)
     print(f"\nprobing takes {cost:.1%} of the oracle's seconds (mean over tasks); 8 models on "
           f"{SIZE} rows: {probe_s:.1f} s without loading")  # fmt: skip
     return misses(means, cost, probe_s)
+
+
+def mean_regret(tasks: list[list[tuple[float, float]]]) -> float:
+    """Mean over tasks of the mean over seeds; a task without a regret does not count."""
+    means = [np.mean([r for r, _ in own]) for own in tasks]
+    finite = [m for m in means if math.isfinite(m)]
+    return float(np.mean(finite)) if finite else math.nan
 
 
 def costs(
