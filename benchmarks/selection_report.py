@@ -110,9 +110,10 @@ def draw(curves: dict[str, list[float]], sizes: list[int], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5))
-    for name, values in curves.items():
+    colours = plt.get_cmap("tab20")
+    for k, (name, values) in enumerate(curves.items()):
         style = "--" if name in BASELINES else ":" if name == "logme uncorrected" else "-"
-        axes.plot(sizes, values, style, marker="o", label=name)
+        axes.plot(sizes, values, style, marker="o", label=name, color=colours(k))
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(s) for s in sizes])
     axes.set_xlabel("labelled rows of the support set")
