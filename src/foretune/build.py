@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 
     from foretune.train import ModelCard, TaskData
 
-PROBE = "probe"  # model descriptor: its score on the support set beside the others'
+PROBE = "probe"  # model descriptor: its score on the support set, beside the others
 N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
     | {"cpu_test_rows", "checkpoint"}
 )
-
-# What every trial needs, imported once for all workers; none of it starts threads or sees a GPU.
 
 
 @dataclass(frozen=True)

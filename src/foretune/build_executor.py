@@ -12,6 +12,7 @@ from foretune.core import Executor, TaskKind
 if TYPE_CHECKING:
     from foretune.train.head_start import MakeHead
 
+# What every trial needs, imported once for all workers; none of it starts threads or sees a GPU.
 _PRELOADED = ("foretune.train.recipe", "accelerate")
 
 

@@ -22,6 +22,8 @@ from foretune.selection import (
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+    from foretune.select import Episode
+
 _LEARNING = ("meta", "bandit")
 _SHARE = 0.05  # of a search's budget of seconds, for probing
 _SHOWN = 3
@@ -34,16 +36,17 @@ def choose(setup: Setup, config: RootConfig, *, max_s: float | None = None) -> M
         DataError: The support set cannot tell models apart.
         ModelError: No model can be judged.
     """
-    learns = config.selection.method in _LEARNING
-    records = past_studies(config, setup.data.info) if learns else None
-    past = past_selections(setup.data.info, records, shipped=config.selection.shipped)
+    past: list[Episode] = []
+    if config.selection.method in _LEARNING:
+        records = past_studies(config, setup.data.info)
+        past = past_selections(setup.data.info, records, shipped=config.selection.shipped)
     return choose_model(
         setup.data,
         setup.cards,
         selection=config.selection,
         trainer=config.trainer,
         cache_dir=cache_folder(config.search.meta.cache_dir),
-        past=past if learns else (),
+        past=past,
         max_s=config.selection.max_s if config.selection.max_s is not None else max_s,
     )
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from foretune.select.episodes import Episode, Outcome
+from foretune.select.probes import PROBES
 from foretune.select.shown import Judged, Shown
 
 MIN_TASKS = 3  # fewer past tasks say nothing of a new one
-PROBES = ("logme", "h_score", "ncm", "ridge_loo", "knn_loo")
 DESCRIPTORS = ("log_parameters", "depth", "log_hidden", "pretrained", "distilled", "labelled")
 SEEN = ("saw_texts", "saw_labels")  # of this very task; numbers from 0 to 1
 KINDS = (
@@ -141,7 +141,7 @@ class _Network(nn.Module):
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
             for probe, weight in _BEFORE.items():
-                at = 2 * PROBES.index(probe)
+                at = 2 * list(PROBES).index(probe)
                 self.linear.weight[0, at : at + 2] = weight
         self.before = self.linear.weight.detach().clone()
         last = nn.Linear(_HIDDEN, 2)

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foretune.core import DataError
 from foretune.select.shown import Judged, Shown
 from foretune.select.support import Support
 
@@ -165,10 +164,7 @@ class _Spectrum:
 def _part(support: Support, rng: np.random.Generator) -> Support:
     """At most ``_MOST_ROWS`` observations; words and tokens are many."""
     rows = np.sort(rng.permutation(len(support.targets))[:_MOST_ROWS])
-    try:
-        return Support.of(support.features[rows], support.targets[rows], is_class=support.is_class)
-    except DataError:  # all of one class
-        return support
+    return support.part(rows) or support
 
 
 def _query_loss(spectrum: _Spectrum, theta: Tensor, rng: np.random.Generator) -> Tensor:

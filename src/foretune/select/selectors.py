@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from foretune.core import DataError, ModelError, unknown_name
+from foretune.core import ModelError, unknown_name
 from foretune.select.bandit import thompson
 from foretune.select.baselines import default_member, drawn, largest, oracle
 from foretune.select.episodes import Episode
@@ -134,10 +134,7 @@ def _needed(name: str) -> Mapping[str, Callable[[Support], float]]:
 def _subset(support: Support, rng: np.random.Generator) -> Support | None:
     n = len(support.targets)
     rows = np.sort(rng.permutation(n)[: max(2, round(_SHARE * n))])
-    try:
-        return Support.of(support.features[rows], support.targets[rows], is_class=support.is_class)
-    except DataError:  # a subset of one class says nothing
-        return None
+    return support.part(rows)  # a subset of one class says nothing
 
 
 def _judged(value: float, others: Sequence[float]) -> Judged:

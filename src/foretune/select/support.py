@@ -64,6 +64,13 @@ class Support:
         y = _classes(y) if is_class else _numbers(y)
         return cls(X, y, is_class)
 
+    def part(self, rows: np.ndarray) -> Support | None:
+        """The support set of these rows, in their order; None: they are all of one target."""
+        try:
+            return Support.of(self.features[rows], self.targets[rows], is_class=self.is_class)
+        except DataError:
+            return None
+
     @property
     def n_classes(self) -> int:
         """How many classes occur; 0 for a regression."""
