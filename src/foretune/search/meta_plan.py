@@ -61,12 +61,12 @@ class Planner:
         plan = self._plan(ask, self._turned if turned else self.model)
         if plan is None:  # the study's trials say that the history is the wrong way round
             turned = not turned
-            plan = self._plan(ask, self._turned if turned else self.model, last=True)
+            plan = self._plan(ask, self._turned if turned else self.model, just_turned=True)
         assert plan is not None
         return replace(plan, why={**plan.why, "turned": True}) if turned else plan
 
-    def _plan(self, ask: Ask, model: MetaModel | None, *, last: bool = False) -> Plan | None:
-        """Plan with one reading of the history; None: try the other, unless this is the last."""
+    def _plan(self, ask: Ask, model: MetaModel | None, *, just_turned: bool = False) -> Plan | None:
+        """Plan with one reading of the history; None: try the other, unless this is the other."""
         space = believe(ask.view, model, ask.asked)
         rng = np.random.default_rng(ask.seed)
         desk = Desk(ask, space, model, rng)
@@ -82,7 +82,7 @@ class Planner:
                 return desk.plan(first, {"expert": "portfolio"} | desk.outlook(first))
         if not desk.n_observed or (model is None and desk.n_tried < _n_start(desk)):
             return desk.plan(self._start(desk), {"expert": "start"})
-        return self._by_experts(desk, last)
+        return self._by_experts(desk, just_turned)
 
     def _start(self, desk: Desk) -> np.ndarray:
         """The middle of the space, then quasi-random configurations, (1, p)."""
@@ -103,17 +103,17 @@ class Planner:
                 return row, default
         return None
 
-    def _by_experts(self, desk: Desk, last: bool) -> Plan | None:
-        expert, verdict = self._chosen(desk)
+    def _by_experts(self, desk: Desk, just_turned: bool) -> Plan | None:
+        expert, verdict = self._chosen(desk, just_turned)
         why: dict[str, object] = {"expert": expert.name}
         if verdict is not None:
-            if verdict.contradicted and not last:
+            if verdict.contradicted and not just_turned:
                 return None
             since = desk.ask.view.since(verdict.text, desk.ask.number)
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
             if verdict.vote is not None:
                 why["vote"] = round(verdict.vote, 3)
-            if verdict.lets_go and _starts_over(desk):
+            if verdict.lets_go and not just_turned and _starts_over(desk):
                 row = self._start(desk)
                 return desk.plan(row, why | {"expert": "start"} | _told(desk, expert, row))
         feasible = desk.feasibility()
@@ -135,8 +135,11 @@ class Planner:
         row = desk.cheapest(raw, value, self._settings.selection_threshold)
         return desk.plan(row, why | _told(desk, expert, row))
 
-    def _chosen(self, desk: Desk) -> tuple[Expert, Verdict | None]:
-        """Who makes this suggestion: the history, with the guard's weight as its probability."""
+    def _chosen(self, desk: Desk, just_turned: bool) -> tuple[Expert, Verdict | None]:
+        """Who makes this suggestion: the history, with the guard's weight as its probability.
+
+        A reading of the history that was just turned to is tried once, whatever the vote.
+        """
         observed, y, running = desk.observations()
         ablation = self._settings.ablation
         if desk.model is None or not ablation.model:
@@ -154,7 +157,8 @@ class Planner:
         verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng, before=votes)
         if verdict.lets_go and contradicts(history.expected, y):
             verdict = replace(verdict, contradicted=True)
-        return (history if rng.random() < verdict.weight else target), verdict
+        heard = just_turned or rng.random() < verdict.weight
+        return (history if heard else target), verdict
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
         groups = desk.space.codec.groups
@@ -190,9 +194,9 @@ def _starts_over(desk: Desk) -> bool:
     The first such trial is the test: where it is worse than most of what the history picked, the
     history was of use after all, whatever it predicts now, and no more are spent.
     """
-    started = desk.ask.view.started[desk.scored]
-    scores = desk.ask.view.scores[desk.scored]
-    if desk.ask.view.started.sum() >= _n_start(desk):
+    view = desk.ask.view
+    started, scores = view.started[desk.scored], view.scores[desk.scored]
+    if view.started.sum() >= _n_start(desk) or view.turned(desk.ask.number):
         return False
     if not started.any() or started.all():
         return True
