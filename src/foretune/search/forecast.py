@@ -14,9 +14,9 @@ from foretune.core import Budget, Forecast, ParamValue, format_duration
 from foretune.history import HistoryRecords
 from foretune.history.attrs import TASK
 from foretune.history.records import ParamColumn
-from foretune.space import Point, Space
+from foretune.space import Space
 
-TimeStep = Callable[[Point], float | None]
+TimeStep = Callable[[Mapping[str, ParamValue]], float | None]
 """Seconds that a point would take, from a few of its steps; None: it cannot be told."""
 
 MIN_ALIKE = 3  # past trials of a model, for a timed step to say how much faster this machine is
@@ -69,8 +69,9 @@ def past_trials(records: HistoryRecords | None, task: str) -> list[Took]:
 
 def _choice(column: ParamColumn, row: int) -> str | None:
     value, kind = column.values[row], column.distribution
-    known = isinstance(kind, CategoricalDistribution) and math.isfinite(value)
-    return str(kind.choices[int(value)]) if known else None
+    if not isinstance(kind, CategoricalDistribution) or not math.isfinite(value):
+        return None
+    return str(kind.choices[int(value)])
 
 
 def _number(column: ParamColumn, row: int) -> float | None:

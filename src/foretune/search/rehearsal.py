@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Mapping
 
 from foretune.core import (
     FORESEEN_S,
     Executor,
     NullObserver,
+    ParamValue,
     SearchSummary,
     Status,
     TrialResult,
     TrialSpec,
 )
 from foretune.search.forecast import TimeStep
-from foretune.space import Point
 
 
 def rehearsal(executor: Executor) -> TimeStep:
     """Times a few steps of a point where trials run, which also warms up the first worker."""
 
-    def time_step(point: Point) -> float | None:
+    def time_step(point: Mapping[str, ParamValue]) -> float | None:
         executor.submit(TrialSpec(number=-1, params=point, seed=0, rehearses=True))
         try:
             result = executor.next_result(lambda spec, report: True)

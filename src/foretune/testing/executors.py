@@ -17,12 +17,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from foretune.core import EpochReport, Executor, ModelError, Status, TrialResult, TrialSpec
+from foretune.core import (
+    EpochReport,
+    Executor,
+    ModelError,
+    ParamValue,
+    Status,
+    TrialResult,
+    TrialSpec,
+)
 from foretune.execute import WorkersDied
 from foretune.execute.process import MAX_DEATHS
 from foretune.testing.faults import FaultyRecipe
 
-POINT = {"model": "small", "lr": 1e-3, "epochs": 3, "optimiser": "adam"}
+POINT: dict[str, ParamValue] = {"model": "small", "lr": 1e-3, "epochs": 3, "optimiser": "adam"}
 Make = Callable[..., Executor]
 
 
@@ -228,16 +236,19 @@ class IsolatedContract(ExecutorContract):
         """The waiting ends while a trial hangs; after `cancel` the next one runs."""
         with make(FaultyRecipe(tmp_path, {0: "hang"})) as executor:
             executor.submit(spec(0))
-            reported: list[EpochReport] = []
+            reported = threading.Event()
+
+            def hear(one: TrialSpec, report: EpochReport) -> bool:
+                reported.set()
+                return False
 
             def interrupt() -> None:
-                while not reported:
-                    time.sleep(0.01)
+                reported.wait()
                 os.kill(os.getpid(), signal.SIGINT)
 
             threading.Thread(target=interrupt).start()
             with pytest.raises(KeyboardInterrupt):
-                executor.next_result(lambda spec, report: bool(reported.append(report)))
+                executor.next_result(hear)
             executor.cancel()
             assert gone(attempts(tmp_path)[0][1])
             executor.submit(spec(1))
