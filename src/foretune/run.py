@@ -52,7 +52,7 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
-    from foretune.model_choice import narrow
+    from foretune.model_choice import narrow, with_head_start
     from foretune.search import plot_search, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
@@ -62,6 +62,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
+        setup = with_head_start(setup, config, storage)
         study, plan = build_study(setup, config, storage, resolved)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
