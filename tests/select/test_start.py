@@ -63,10 +63,8 @@ def test_three_other_tasks_teach_a_start_that_is_kept(tmp_path):
     keep(tmp_path, "2", info("task2"), seed=2)
     learnt, line = learned_start(tmp_path, info("imdb"), QUICK)
     assert learnt != HeadStart()
-    assert (
-        line
-        == "head: its start is meta-trained on 3 support sets of 3 other tasks (task0, task1, task2)"
-    )
+    assert line.startswith("head: its start is meta-trained on 3 support sets of 3 other tasks")
+    assert "(task0, task1, task2)" in line
     (file,) = tmp_path.glob("head-*.json")
     held = json.loads(file.read_text())
     assert held["tasks"] == ["task0", "task1", "task2"]
