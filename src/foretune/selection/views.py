@@ -124,8 +124,8 @@ def look_ahead(
     """Fill the cache for many support sets at once: each model reads the training rows once.
 
     What `view_all` then finds there is what it would have made, but that the seconds are each
-    set's share of the whole reading. A model from scratch, whose tokenizer is made from what it
-    reads, is passed over.
+    set's share of the whole reading. A model that is drawn, wholly or in part, is passed over: it
+    is another one for each seed.
 
     Args:
         data: The task.
@@ -134,7 +134,6 @@ def look_ahead(
         trainer: Device, threads and lengths.
         cache_dir: Where embeddings are kept.
     """
-    from foretune.config.schema.model import Source
     from foretune.train.probe import Prober, support_index
 
     prober = Prober(data, data.train, trainer, 0)
@@ -146,11 +145,20 @@ def look_ahead(
             for size, seed in sets
         }
         wanted = [of for of, file in files.items() if not file.exists()]
-        if not wanted or card.source is Source.scratch:
+        if not wanted or _is_drawn(card):
             continue
         parts = [(support_index(data, size, seed), seed) for size, seed in wanted]
         for of, vectors in zip(wanted, prober.vectors_of(card, parts), strict=True):
             keep_vectors(files[of], data.info, _with_source(vectors, card))
+
+
+def _is_drawn(card: ModelCard) -> bool:
+    """Whether some of the encoder's weights come from no checkpoint."""
+    from foretune.config.schema.model import Library, Source
+
+    # A BiLSTM on another model's word vectors is pretrained up to these.
+    words_alone = card.library is Library.bilstm and card.source is not Source.path
+    return words_alone or card.source is Source.scratch
 
 
 def _vectors(file: Path, prober: Prober, card: ModelCard, info: TaskInfo) -> Vectors:
