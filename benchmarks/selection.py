@@ -118,7 +118,7 @@ def main() -> int:
         tasks=[t.name for t in tasks if t.scored],
         sizes=list(a.sizes),
         seeds=a.seeds,
-        oracle={t.name: oracle[t.name] for t in tasks},
+        oracle={t.name: {n: oracle[t.name][n] for n in t.cards} for t in tasks},
         probing={t.name: {n: v.seconds for n, v in views[t.name, SIZE, 0].of.items()}
                  for t in tasks if t.scored},
         found=score(tasks, oracle, views, episodes, a),
@@ -238,7 +238,7 @@ def shown_of(task: BenchTask, views: Views, seed: int, kept: Path) -> Shown:
         kind=task.data.info.kind.value,
         n_rows=views.n_rows,
         seed=seed,
-        tuner=RecordedTuner(tuner, kept, f"{task.name} {views.n_rows} {seed}"),
+        tuner=RecordedTuner(tuner, kept, task, seed),
     )
 
 
@@ -269,7 +269,7 @@ def compare(
     candidates = [Candidate(n, v, v, v, own[n]["seconds"]) for n, v in judged.items()]
     threshold = 0.0 if name in BASELINES else THRESHOLD * scale
     chosen = choose(candidates, threshold).name
-    regret = max(o["test"] for o in own.values()) - own[chosen]["test"]
+    regret = max(own[n]["test"] for n in task.cards) - own[chosen]["test"]
     flat = np.ptp(values) == 0 or np.ptp(test) == 0
     return regret, math.nan if flat else float(spearmanr(values, test).statistic)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from selection_tasks import BenchTask
 
 from foretune.selection.tuner import TrialTuner
 
-Oracle = dict[str, dict[str, dict[str, float]]]
+Oracle = dict[str, dict[str, dict[str, Any]]]
 """Validation and test score and seconds of each model fully fine-tuned, by task and model."""
 
 
@@ -18,6 +19,8 @@ def record(
     tasks: list[BenchTask], path: Path, *, seconds: float | None = None
 ) -> tuple[Oracle, int]:
     """Train what the file lacks, each kept as soon as it is there.
+
+    A model that was built again, or rows that are others, are trained again.
 
     Args:
         tasks: With their models.
@@ -33,14 +36,27 @@ def record(
         own = held.setdefault(task.name, {})
         tuner = TrialTuner(task.data, task.data.train, task.cards, trainer=task.config.trainer,
                            epochs=1, seed=0)  # fmt: skip
-        for name in [n for n in task.cards if n not in own]:
+        for name in _lacking(held, task):
             if seconds is not None and time.monotonic() - began > seconds:
                 break
             validation, test, took = tuner.test(name)
-            own[name] = {"validation": validation, "test": test, "seconds": took}
+            own[name] = {
+                "validation": validation, "test": test, "seconds": took, "of": _of(task, name)
+            }  # fmt: skip
             _write(path, held)
             print(f"oracle: {task.name} {name}: test {test:.3f} in {took:.1f} s", flush=True)
-    return held, sum(name not in held[task.name] for task in tasks for name in task.cards)
+    return held, sum(len(_lacking(held, task)) for task in tasks)
+
+
+def _lacking(held: Oracle, task: BenchTask) -> list[str]:
+    own = held[task.name]
+    return [n for n in task.cards if n not in own or own[n]["of"] != _of(task, n)]
+
+
+def _of(task: BenchTask, name: str) -> str:
+    """Which weights and which rows a fine-tuning is of."""
+    rows = "/".join(str(n) for n in task.data.info.rows.values())
+    return f"{task.data.info.fingerprint} {rows} {task.cards[name].revision}"
 
 
 class RecordedTuner:
@@ -49,20 +65,22 @@ class RecordedTuner:
     Args:
         tuner: Makes them.
         path: The file.
-        name: Of the support set in it.
+        task: Theirs, with the models.
+        seed: Of the support set.
     """
 
-    def __init__(self, tuner: TrialTuner, path: Path, name: str) -> None:
-        self._tuner, self._path, self._name = tuner, path, name
+    def __init__(self, tuner: TrialTuner, path: Path, task: BenchTask, seed: int) -> None:
+        self._tuner, self._path, self._task, self._seed = tuner, path, task, seed
 
     def short(self, name: str, turn: int) -> float:
         """The score on held-out rows after a short fine-tune on the others."""
         held = _read(self._path)
-        own = held.setdefault(self._name, {}).setdefault(name, {})
+        of = f"support set {self._seed}, {name}, {_of(self._task, name)}"
+        own = held.setdefault(self._task.name, {}).setdefault(of, {})
         if str(turn) not in own:
             own[str(turn)] = self._tuner.short(name, turn)
             _write(self._path, held)
-        return own[str(turn)]
+        return float(own[str(turn)])
 
     def full(self, name: str) -> float:
         """The validation score of the default configuration on all training rows."""

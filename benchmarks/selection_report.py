@@ -37,7 +37,7 @@ class Results:
     tasks: list[str]
     sizes: list[int]
     seeds: int
-    oracle: dict[str, dict[str, dict[str, float]]]
+    oracle: dict[str, dict[str, dict[str, Any]]]
     probing: dict[str, dict[str, float]]
     found: Found
 

@@ -75,9 +75,8 @@ def parse_start(held: object) -> HeadStart | None:
     if not isinstance(held, dict):
         return None
     values = [held.get(field.name) for field in fields(HeadStart)]
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
-        return None
-    return HeadStart(*(float(v) for v in values))
+    numbers = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
+    return HeadStart(*numbers) if len(numbers) == len(values) else None
 
 
 def _read(path: Path) -> HeadStart | None:
