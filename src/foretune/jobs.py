@@ -46,7 +46,7 @@ def recommend_job(config: RootConfig) -> Report:
         {TASK_DESCRIPTORS: dict(info.descriptors), FINGERPRINT: info.fingerprint},
         records,
         config.n,
-        settings=_settings(config),
+        settings=settings_of(config),
         cache_dir=config.search.meta.cache_dir,
     )
     lines = (setup.data.line, *records.notes)
@@ -173,7 +173,7 @@ def validate_job(config: RootConfig) -> Report:
     from foretune.meta.validate import LEVELS, validate
 
     records = read_history(list(config.search.meta.history) or [config.storage.url])
-    checks = validate(records, _settings(config))
+    checks = validate(records, settings_of(config))
     lines = records.notes
     if not checks:
         lines = (*lines, "expected at least three past tasks with scored trials, found fewer")
@@ -194,7 +194,8 @@ def validate_job(config: RootConfig) -> Report:
     )
 
 
-def _settings(config: RootConfig) -> MetaSettings:
+def settings_of(config: RootConfig) -> MetaSettings:
+    """The meta-model's numbers, as ``search.meta`` has them."""
     from foretune.meta.settings import MetaSettings
 
     meta = config.search.meta

@@ -41,6 +41,8 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
+        case "benchmark":
+            return _benchmark(config, _without_credentials(resolved))
         case name:
             from foretune.console import print_report
 
@@ -120,6 +122,21 @@ def _pretrain(config: RootConfig) -> bool:
         report, finished = pretrain_job(config, console)
     print_report(report.title, report.columns, report.rows, report.lines)
     return finished
+
+
+def _benchmark(config: RootConfig, resolved: Mapping[str, object]) -> bool:
+    from foretune.console import BenchmarkConsole, print_report
+    from foretune.jobs_bench import benchmark_job
+
+    check_outputs(config.outputs)
+    try:
+        with BenchmarkConsole() as console:
+            report = benchmark_job(config, resolved, console.step)
+    except KeyboardInterrupt:
+        logger.warning("interrupted: nothing was written")
+        return False
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return True
 
 
 def _ui(config: RootConfig) -> bool:
