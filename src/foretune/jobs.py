@@ -17,6 +17,7 @@ from foretune.history.inspect import show_study
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
+    from foretune.select import Choice
     from foretune.selection import ModelChoice
 
 
@@ -115,7 +116,7 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             f"{m.low:.3f} to {m.high:.3f}",
             format_duration(m.seconds),
             f"{m.memory_mb:.0f} MB",
-            "chosen" if m.name == found.choice.name else "",
+            _standing(found.choice, m.name),
         )
         for m in found.members
     )
@@ -130,6 +131,12 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
         ),
     )
+
+
+def _standing(choice: Choice, name: str) -> str:
+    if name == choice.name:
+        return "chosen"
+    return "tied" if name in choice.tied else "unsure" if name in choice.unsure else ""
 
 
 def _any_finite(found: ModelChoice, probe: str) -> bool:

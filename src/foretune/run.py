@@ -54,7 +54,7 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
-    from foretune.model_choice import narrow
+    from foretune.model_choice import narrow, with_head_start
     from foretune.search import Stopwatch, plot_search, rehearsal, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
@@ -64,6 +64,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
+        setup = with_head_start(setup, config, storage)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
                 time_step, stopwatch = rehearsal(executor), Stopwatch()
