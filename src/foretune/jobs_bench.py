@@ -37,7 +37,7 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     Raises:
         ForetuneError: There is no table, or the benchmark's packages are not installed.
     """
-    _check_packages()
+    check_packages()
     from foretune.bench import findings
     from foretune.bench.measures import Measures
     from foretune.bench.page import write_page
@@ -72,8 +72,8 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     }
     took_s = time.monotonic() - began_s
     notes = [*table.notes, *_notes(plan, took_s)]
-    part = found | _origin(config, resolved, table, notes)
-    folder = _folder(config)
+    part = found | origin_of(config, resolved, table, notes)
+    folder = report_folder(config)
     page = write_page(folder, part, {p: findings.runs(t) for p, t in traces.items()})
     where = log_benchmark(
         config.tracking, config.benchmark.experiment, _records(found), page, sentence(part)
@@ -81,7 +81,12 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     return _told(found, (sentence(part), *notes, f"report: {page}", *where))
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """See that what the report is made with is installed.
+
+    Raises:
+        ConfigError: It is not.
+    """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -90,7 +95,8 @@ def _check_packages() -> None:
         )
 
 
-def _folder(config: RootConfig) -> Path:
+def report_folder(config: RootConfig) -> Path:
+    """Where report and figures go."""
     return Path(config.benchmark.folder or Path(config.outputs) / "benchmark")
 
 
@@ -105,7 +111,7 @@ def _plan(config: RootConfig, cache: Path) -> Plan:
             f"{bench.surrogate!r}; null leaves the surrogate out"
         )
     return Plan(
-        table=_table_file(config),
+        table=table_file(config),
         surrogate=find_surrogate(bench.surrogate or os.environ.get(SHARED)),
         seeds=bench.seeds, few_seeds=bench.few_seeds, n_trials=bench.trials,
         grid=bench.grid, small_grid=bench.small_grid, settings=settings_of(config),
@@ -113,8 +119,12 @@ def _plan(config: RootConfig, cache: Path) -> Plan:
     )  # fmt: skip
 
 
-def _table_file(config: RootConfig) -> Path:
-    """The table that is replayed."""
+def table_file(config: RootConfig) -> Path:
+    """The exported history that the benchmark is about.
+
+    Raises:
+        ConfigError: It is not there.
+    """
     file = Path(config.benchmark.table or SHIPPED)
     if not file.is_file():
         raise ConfigError(
@@ -136,7 +146,7 @@ def _notes(plan: Plan, took_s: float) -> list[str]:
     return notes
 
 
-def _origin(
+def origin_of(
     config: RootConfig, resolved: Mapping[str, object], table: Table, notes: list[str]
 ) -> dict[str, object]:
     """Everything that a reviewer needs to make the same report."""
@@ -209,7 +219,7 @@ def _records(found: Mapping[str, Any]) -> list[MethodRecord]:
 
 
 def _told(found: Mapping[str, Any], lines: tuple[str, ...]) -> Report:
-    from foretune.bench.report import score
+    from foretune.bench.report_parts import score
 
     finding = found["table"]
     missed = [

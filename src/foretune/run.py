@@ -126,13 +126,17 @@ def _pretrain(config: RootConfig) -> bool:
 def _benchmark(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     from foretune.console import BenchmarkConsole, print_report
     from foretune.jobs_bench import benchmark_job
+    from foretune.jobs_bench_live import benchmark_live_job
 
     check_outputs(config.outputs)
+    live = config.benchmark.mode == "live"
+    job = benchmark_live_job if live else benchmark_job
     try:
         with BenchmarkConsole() as console:
-            report = benchmark_job(config, resolved, console.step)
+            report = job(config, resolved, console.step)
     except KeyboardInterrupt:
-        logger.warning("interrupted: nothing was written")
+        kept = "the same command goes on from here" if live else "nothing was written"
+        logger.warning("interrupted: %s", kept)
         return False
     print_report(report.title, report.columns, report.rows, report.lines)
     return True
