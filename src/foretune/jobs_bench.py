@@ -182,40 +182,42 @@ def _meta_section(resolved: Mapping[str, object]) -> object:
 
 
 def _records(found: Mapping[str, Any]) -> list[MethodRecord]:
-    """The methods as MLflow's runs, meta last: the newest is on top."""
+    """The methods as MLflow's runs, those of the figures first; the UI draws ten at once."""
+    from foretune.bench.methods import METHODS
+
+    order = sorted(METHODS, key=lambda m: not METHODS[m].drawn)
+    return [
+        _record(found[part], part, m)
+        for part in ("table", "surrogate")
+        if found.get(part)
+        for m in order
+        if m in found[part]["methods"]
+    ]
+
+
+def _record(finding: Mapping[str, Any], part: str, m: str) -> MethodRecord:
     from foretune.bench.methods import METHODS
     from foretune.tracking.benchmark import MethodRecord
 
-    records = []
-    for part, named in (("surrogate", "LCBench: "), ("table", "")):
-        finding = found.get(part)
-        if not finding:
-            continue
-        for m, f in reversed(finding["methods"].items()):
-            per_task = {t: own[m] for t, own in finding["per_task"].items()}
-            ranks = finding["diagram"].get("ranks", {})
-            records.append(
-                MethodRecord(
-                    name=f"{named}{METHODS[m].label}",
-                    params={
-                        "method": METHODS[m].label, "part": part,
-                        "searches_a_task": str(f["n_seeds"]),
-                        "learns_from_other_tasks": str(METHODS[m].learns).lower(),
-                    },
-                    numbers={
-                        **{f"regret_at_{k}": f["regret"][k - 1] for k in finding["marks"]},
-                        "mean_regret": f["area"],
-                        **({"mean_rank": ranks[m]} if m in ranks else {}),
-                    },
-                    curves={
-                        "regret": f["regret"],
-                        **({"test_regret": f["test"]} if f["test"][0] is not None else {}),
-                        **{f"task/{task}": values for task, values in per_task.items()},
-                    },
-                    tags={"part": part},
-                )
-            )  # fmt: skip
-    return records
+    told, label = finding["methods"][m], METHODS[m].label
+    curves = {"all/regret": told["regret"], "all/test_regret": told["test"]}
+    ranks = finding["diagram"].get("ranks", {})
+    return MethodRecord(
+        name=label if part == "table" else f"{label}, LCBench",
+        params={
+            "method": label,
+            "part": part,
+            "searches_a_task": str(told["n_seeds"]),
+            "learns_from_other_tasks": str(METHODS[m].learns).lower(),
+        },
+        numbers={
+            **{f"all/regret_at_{k}": told["regret"][k - 1] for k in finding["marks"]},
+            "all/mean_regret": told["area"],
+            **({"all/mean_rank": ranks[m]} if m in ranks else {}),
+        },
+        curves=curves | {f"task/{task}": own[m] for task, own in finding["per_task"].items()},
+        tags={"part": part},
+    )
 
 
 def _told(found: Mapping[str, Any], lines: tuple[str, ...]) -> Report:
