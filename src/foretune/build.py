@@ -36,7 +36,7 @@ N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
-    | {"cpu_test_rows", "checkpoint"}
+    | {"cpu_test_rows", "checkpoint", "test_trials"}
 )
 
 

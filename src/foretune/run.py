@@ -41,6 +41,8 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
+        case "record":
+            return _record(config)
         case name:
             from foretune.console import print_report
 
@@ -117,6 +119,15 @@ def _pretrain(config: RootConfig) -> bool:
 
     with PretrainConsole() as console:
         report, finished = pretrain_job(config, console)
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return finished
+
+
+def _record(config: RootConfig) -> bool:
+    from foretune.console import RecordConsole, print_report
+    from foretune.record import record_job
+
+    report, finished = record_job(config, RecordConsole())
     print_report(report.title, report.columns, report.rows, report.lines)
     return finished
 

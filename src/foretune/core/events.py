@@ -28,6 +28,7 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        keeps_model: Whether the best trial's model is kept on disk.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
     """
@@ -43,6 +44,7 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    keeps_model: bool = True
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
 
 

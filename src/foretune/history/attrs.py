@@ -39,6 +39,8 @@ FAILURE = "failure"
 METRICS = "metrics"
 CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
 MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
+TEST = "test_metrics"  # of the best epoch, for comparisons: nothing is chosen by them
+TEST_SCORE = "test_score"
 STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -106,6 +108,8 @@ def trial_attributes(result: TrialResult) -> dict[str, Json]:
         attrs[FAILURE] = result.reason or str(result.status)
     if result.censored:
         attrs[CENSORED] = True
+    if result.test_score is not None:
+        attrs |= {TEST: result.test, TEST_SCORE: result.test_score}
     if result.micro_batches > 1:
         attrs[MICRO_BATCHES] = result.micro_batches
     safe = json_safe(attrs)

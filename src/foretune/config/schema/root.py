@@ -9,6 +9,7 @@ from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.history import HistoryConfig
 from foretune.config.schema.model import ModelsConfig
 from foretune.config.schema.pool import PoolConfig
+from foretune.config.schema.record import RecordConfig
 from foretune.config.schema.search import SearchConfig
 from foretune.config.schema.selection import SelectionConfig
 from foretune.config.schema.space import SpaceConfig
@@ -18,7 +19,10 @@ from foretune.config.schema.tracking import TrackingConfig
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskKind, unknown_name
 
-JOBS = ("search", "history", "recommend", "select", "pretrain", "explain", "meta-validate", "ui")
+JOBS = (
+    *("search", "history", "recommend", "select", "pretrain", "explain", "meta-validate", "ui"),
+    "record",
+)
 
 
 @dataclass
@@ -45,6 +49,7 @@ class RootConfig:
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     outputs: str = "outputs"
     study: str | None = None
