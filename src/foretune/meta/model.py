@@ -116,6 +116,7 @@ class MetaModel:
         related: tuple[int, ...] = (),
         task: Descriptors | None = None,
         threshold: float = 0.0,
+        pool: np.ndarray | None = None,
     ) -> np.ndarray:
         """Configurations to try first, best first.
 
@@ -124,21 +125,26 @@ class MetaModel:
             related: Past tasks of the new task's space; none: all.
             task: The new task's descriptors: past tasks like it count more.
             threshold: Mean regret that a faster configuration may have above the best one's.
+            pool: Raw rows to choose from, (c, p); None: those of the past tasks.
 
         Returns:
             Raw rows, (k, p).
         """
-        key = (size, related, threshold, tuple(sorted((task or {}).items())))
+        given = b"" if pool is None else pool.tobytes()
+        key = (size, related, threshold, tuple(sorted((task or {}).items())), given)
         if key not in self._portfolios:
             some = self
             if related and len(related) < len(self.tasks.tasks):
                 chosen = tuple(self.tasks.tasks[k] for k in related)
                 some = replace(self, tasks=replace(self.tasks, tasks=chosen))
-            self._portfolios[key] = some._cover(size, task or {}, threshold)
+            self._portfolios[key] = some._cover(size, task or {}, threshold, pool)
         return self._portfolios[key]
 
-    def _cover(self, size: int, task: Descriptors, threshold: float) -> np.ndarray:
-        pool = candidates(self.tasks, np.random.default_rng(0))
+    def _cover(
+        self, size: int, task: Descriptors, threshold: float, pool: np.ndarray | None
+    ) -> np.ndarray:
+        if pool is None:
+            pool = candidates(self.tasks, np.random.default_rng(0))
         past = [t.descriptors for t in self.regressors.tasks.tasks]
         seconds = None if self.cost is None else self.cost.relative(self.codec.encode(pool))
         picks = greedy(

@@ -12,9 +12,9 @@ from foretune.meta.guard import MEMORY, Verdict, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_acquire import row_key
-from foretune.search.meta_desk import Ask, Desk, Plan, same
+from foretune.search.meta_desk import Ask, Desk, Plan
 from foretune.search.meta_space import believe
-from foretune.search.meta_values import fitting
+from foretune.search.meta_values import fitting, same
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
 _ATTEMPTS = 2
@@ -69,6 +69,11 @@ class Planner:
                 if k in ask.asked
             ):
                 continue
+            if desk.shortlist is not None:
+                listed = desk.shortlist.like(default)
+                if listed is None or desk.shortlist.repeats:
+                    continue
+                return listed, default
             row = desk.legal(desk.space.complete(desk.space.codec.to_raw([default]), desk.rng))
             if row_key(row[0]) not in desk.seen and not desk.tried(default):
                 return row, default
@@ -95,11 +100,29 @@ class Planner:
             starts = range(0, len(raw), _ROWS_AT_ONCE)
             return np.concatenate([part(raw[i : i + _ROWS_AT_ONCE]) for i in starts])
 
+        if desk.shortlist:
+            raw = desk.shortlist.rows
+            if desk.shortlist.repeats:
+                return desk.plan(raw[[desk.rng.integers(len(raw))]], {"expert": "repeat"})
+            value = acquisition(raw)
+            order = np.argsort(-value, kind="stable")
+            return self._best(desk, expert, why, raw[order], value[order])
         optimiser = desk.optimiser()
         raw = optimiser.candidates(good=desk.best_first(), known=desk.history_best(), rng=desk.rng)
         if not len(raw):  # every configuration of a small space was tried: repeat one
             return desk.plan(desk.legal(desk.space.uniform(1, desk.rng)), {"expert": "repeat"})
         raw, value = optimiser.maximise(acquisition, raw, desk.rng)
+        return self._best(desk, expert, why, raw, value)
+
+    def _best(
+        self,
+        desk: Desk,
+        expert: Expert,
+        why: dict[str, object],
+        raw: np.ndarray,
+        value: np.ndarray,
+    ) -> Plan:
+        """Of configurations (k, p) in the order of their value (k,), the cheapest of the best."""
         row = desk.cheapest(raw, value, self._settings.selection_threshold)
         predicted = expert.predict(desk.inputs(row), np.array([0.0, -_Q90, _Q90]))[:, 0]
         score, *interval = np.clip(desk.ask.view.sign * predicted, *desk.ask.bounds).tolist()

@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from foretune.core.errors import ConfigError
 from foretune.core.seeding import derive_seed
 from foretune.history.attrs import METRIC, METRIC_RANGE
 from foretune.meta.cache import cache_folder
@@ -53,6 +54,8 @@ class MetaSampler(BaseSampler):
         support_size: Half the number of trials of a task that one step of it sees.
         selection_threshold: Suggestions within this share of the best expected improvement count
             as equal; the one with the least predicted seconds is taken.
+        candidates: Configurations that alone may be suggested, each once before any is repeated: a
+            table of results, say. None: the whole space.
         cache_dir: Where the trained model is kept for the next process; None: the user's cache.
         include_same_data: Also learn from studies whose user attribute ``fingerprint`` is this
             study's. By default they are left out, so that a benchmark never leaks.
@@ -72,6 +75,7 @@ class MetaSampler(BaseSampler):
         meta_iterations: int = MetaSettings.meta_iterations,
         support_size: int = MetaSettings.support_size,
         selection_threshold: float = MetaSettings.selection_threshold,
+        candidates: Sequence[Mapping[str, Any]] | None = None,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
         ablation: Ablation | None = None,
@@ -83,6 +87,9 @@ class MetaSampler(BaseSampler):
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
         )  # fmt: skip
+        if candidates is not None and not len(candidates):
+            raise ConfigError("candidates: expected at least one configuration, or None for all")
+        self._candidates = tuple(candidates or ())
         self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
@@ -166,6 +173,7 @@ class MetaSampler(BaseSampler):
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),
                     attempt=attempt,
+                    candidates=self._candidates,
                 )
             )  # fmt: skip
             self._announce(study, trial, plan)
