@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from foretune.build import Setup, build_setup, past_studies
+from foretune.build import Setup, build_setup
+from foretune.build_history import counted_studies, past_studies
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import HistoryError, format_duration
@@ -66,7 +67,7 @@ def recommend_job(config: RootConfig) -> Report:
             for r in found
         )
     return Report(
-        title=f"What to try first on {info.name}, from {len(records.studies)} past studies",
+        title=f"What to try first on {info.name}, from {counted_studies(records)}",
         columns=("rank", "configuration", "predicted quality", "takes"),
         rows=rows,
         lines=(*lines, "quality: 0 is the median trial of a past task, 1 its best tenth"),

@@ -36,6 +36,7 @@ class Batches:
         u: (t, n) normalised scores, 0 in padding.      sizes: (t,) real points.
         groups: (d,) parameter of each column.
         model_columns: (start, stop) of the one-hot columns of parameter ``model``.
+        weights: (t,) how much each task counts.
     """
 
     X: Tensor
@@ -44,6 +45,7 @@ class Batches:
     sizes: np.ndarray
     groups: Tensor
     model_columns: tuple[int, int]
+    weights: np.ndarray
 
     @classmethod
     def of(cls, tasks: Tasks, context: Context) -> Batches:
@@ -67,6 +69,7 @@ class Batches:
         return cls(
             X=torch.from_numpy(X), context=torch.from_numpy(C), u=torch.from_numpy(u), sizes=sizes,
             groups=torch.from_numpy(codec.groups), model_columns=(start, start + width),
+            weights=np.array([t.weight for t in tasks.tasks]),
         )  # fmt: skip
 
 
@@ -83,7 +86,7 @@ def train(batches: Batches, settings: MetaSettings, *, members: int) -> DeepKern
     """
     rng = np.random.default_rng(0)
     network = untrained(batches, members)
-    seen, unseen = _chances(batches.sizes, members, settings.support_size, rng)
+    seen, unseen = _chances(batches, members, settings.support_size, rng)
     losses = _LOSSES[settings.ablation.training]
     # Adam's step for b tasks is the root of b times that for one (Krizhevsky 2014).
     lr = settings.meta_lr * math.sqrt(_TASKS_PER_STEP)
@@ -139,13 +142,14 @@ def _calibrate(
 
 
 def _chances(
-    sizes: np.ndarray, members: int, support: int, rng: np.random.Generator
+    batches: Batches, members: int, support: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """How likely each member draws each task: in training, and in calibration. (M, t) each.
 
     Members leave out different tasks. With fewer than four tasks none can be spared.
     """
-    weight = np.tile(np.minimum(sizes, 2 * support).astype(float), (members, 1))
+    sizes = batches.sizes
+    weight = np.tile(np.minimum(sizes, 2 * support) * batches.weights, (members, 1))
     left_out = np.zeros(weight.shape, bool)
     if len(sizes) >= _MIN_TO_LEAVE_OUT:
         n_out = max(1, len(sizes) // _LEFT_OUT)

@@ -147,7 +147,9 @@ def _visit(
         pruner=NopPruner(),
         space=setup.space,
     )
-    left_s = None if math.isinf(ends) else progress(study).seconds + ends - time.monotonic()
+    left_s = None
+    if not math.isinf(ends):  # a sitting runs one trial at least
+        left_s = progress(study).seconds + max(ends - time.monotonic(), 1e-3)
     plan = plan_search(
         study,
         method=Method(study.sampler, METHOD, len(points)),
@@ -184,8 +186,7 @@ def _repeat(study: Study, point: Point, executor: Executor, plan: RecordConfig) 
 def _name(ready: _Task, task: RecordedTask, plan: RecordConfig) -> str:
     """The name of a task's study; another one if its rows, models or points are others."""
     identity = {"task": asdict(task), "plan": plan.name, "points": ready.points, "seed": plan.seed}
-    info = dataclasses.replace(ready.setup.data.info, name=task.called)
-    return study_name(info, "record", identity)
+    return study_name(ready.setup.data.info, "record", identity)
 
 
 def _attributes(ready: _Task, task: RecordedTask) -> dict[str, object]:
@@ -244,6 +245,8 @@ def _ready(config: RootConfig, task: RecordedTask) -> _Task:
     setup = build_setup(own, conf_folder())
     if setup.data.info.stand_in:
         raise DataError(f"expected the rows of {task.called} itself: {setup.data.line}")
+    info = dataclasses.replace(setup.data.info, name=task.called)
+    setup = dataclasses.replace(setup, data=dataclasses.replace(setup.data, info=info))
     return _Task(own, setup, planned_points(setup.space, counts, config.record.seed))
 
 

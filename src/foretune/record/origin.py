@@ -15,11 +15,11 @@ from foretune.config.location import conf_folder
 from foretune.config.schema.record import RecordConfig, RecordedTask
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskInfo
+from foretune.history.seed import FAMILY
 
 if TYPE_CHECKING:
     from foretune.train import ModelCard
 
-FAMILY = "family"
 RECORDED = "recorded"
 
 

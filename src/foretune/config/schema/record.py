@@ -32,7 +32,7 @@ class RecordedTask:
     keep: list[str] = field(default_factory=list)
     train_rows: int = 192
     validation_rows: int = 200
-    test_rows: int = 300
+    test_rows: int = 200
     max_length: int = 32
 
     @property
