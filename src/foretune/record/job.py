@@ -26,6 +26,7 @@ from foretune.core import (
     ConfigError,
     DataError,
     Executor,
+    Status,
     TaskKind,
     TrialSpec,
     derive_seed,
@@ -165,22 +166,29 @@ def _visit(
         summary = run_search(
             study, space=setup.space, executor=executor, plan=plan, seed=config.record.seed
         )
-        if not summary.interrupted:
-            _repeat(study, points[0], executor, config.record)
-    return not summary.interrupted
+        if summary.interrupted:
+            return False
+        return _repeat(study, points[0], executor, config.record)
 
 
-def _repeat(study: Study, point: Point, executor: Executor, plan: RecordConfig) -> None:
-    """Run the default under other seeds, once a study: what a seed alone does to the score."""
+def _repeat(study: Study, point: Point, executor: Executor, plan: RecordConfig) -> bool:
+    """Run the default under other seeds, once a study: what a seed alone does to the score.
+
+    Returns:
+        Whether it was not interrupted.
+    """
     if REPEATS in study.user_attrs:
-        return
+        return True
     scores = []
     for number in range(plan.repeats):
         spec = TrialSpec(number, point, derive_seed(plan.seed, "repeat", number))
         executor.submit(spec)
-        score = executor.next_result(lambda spec, report: False).score
-        scores += [] if score is None else [score]
+        result = executor.next_result(lambda spec, report: False)
+        if result.status is Status.INTERRUPTED:
+            return False
+        scores += [] if result.score is None else [result.score]
     study.set_user_attr(REPEATS, scores)
+    return True
 
 
 def _name(ready: _Task, task: RecordedTask, plan: RecordConfig) -> str:
