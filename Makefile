@@ -48,6 +48,10 @@ format: $(STAMP) ## Format the code and mend what can be mended
 ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
 
+.PHONY: report
+report: $(STAMP) ## One search as a page that opens offline: STUDY=name (the newest without)
+	$(BIN)/python -m src.main job=report $(if $(STUDY),study=$(STUDY))
+
 .PHONY: bench-sampler
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)
 	$(BIN)/python benchmarks/sampler.py

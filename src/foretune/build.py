@@ -14,7 +14,13 @@ from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.core import ConfigError, SearchPlan, TaskKind
-from foretune.history.attrs import SELECTION, installed_versions, study_attributes
+from foretune.history.attrs import (
+    BUDGET,
+    SEED,
+    SELECTION,
+    installed_versions,
+    study_attributes,
+)
 from foretune.history.store import open_storage
 from foretune.search import (
     build_method,
@@ -129,7 +135,7 @@ def build_study(
         storage,
         name=name,
         higher_is_better=info.higher_is_better,
-        attributes=_attributes(setup)
+        attributes=_attributes(setup, config)
         | study_attributes(
             info,
             search=method.description,
@@ -158,8 +164,11 @@ def build_study(
     return study, plan
 
 
-def _attributes(setup: Setup) -> dict[str, object]:
-    return {} if setup.selection is None else {SELECTION: setup.selection}
+def _attributes(setup: Setup, config: RootConfig) -> dict[str, object]:
+    """What the study says of its search, beside what every study says."""
+    budget = dataclasses.asdict(config.search.budget(on_cpu=_device(config) == "cpu"))
+    found: dict[str, object] = {SEED: config.search.seed, BUDGET: budget}
+    return found if setup.selection is None else {**found, SELECTION: setup.selection}
 
 
 def _described(setup: Setup) -> dict[str, dict[str, float]]:

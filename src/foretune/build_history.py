@@ -8,6 +8,7 @@ from foretune.config.schema.root import RootConfig
 from foretune.core import TaskInfo
 from foretune.history import HistoryRecords, read_history, seed_history
 from foretune.history.attrs import STAND_IN, TASK
+from foretune.history.wording import whose
 
 N_SHOWN = 8  # past tasks that are named in the console
 
@@ -61,11 +62,5 @@ def about_history(past: HistoryRecords | None) -> tuple[str, ...]:
     tasks = list(dict.fromkeys(str(s.user_attrs.get(TASK, s.name)) for s in own or past.studies))
     n_trials = sum(len(s.values) for s in past.studies)
     shown = ", ".join(tasks[:N_SHOWN]) + (", ..." if len(tasks) > N_SHOWN else "")
-    return (f"history: {counted_studies(past)}, {n_trials:,} trials ({shown})", *past.notes)
-
-
-def counted_studies(past: HistoryRecords) -> str:
-    """How many studies there are to learn from, and whose: ``3 own studies, 12 shipped``."""
-    n_own, n_shipped = len(past.studies) - past.n_shipped, past.n_shipped
-    own = f"{n_own} own {'study' if n_own == 1 else 'studies'}"
-    return f"{own}, {n_shipped} shipped" if n_shipped else own
+    counts = whose(own=len(own), shipped=past.n_shipped)
+    return (f"history: {counts}, {n_trials:,} trials ({shown})", *past.notes)

@@ -30,6 +30,9 @@ DEFAULT_PARAMS = "default_params"
 MODELS = "models"
 DEVICE = "device"
 VERSIONS = "versions"
+SEED = "seed"  # of the search
+BUDGET = "budget"  # n_trials and budget_s, null: no limit
+TESTED = "tested"  # metrics of the best trial's model on the test rows, and that trial's number
 SELECTION = "selection"  # what the support set said of each model before the first trial
 
 # Of a trial.
@@ -37,6 +40,7 @@ SECONDS = "seconds"
 STATUS = "status"
 FAILURE = "failure"
 METRICS = "metrics"
+LEASE = "lease"  # who runs the trial, and until when to believe it
 CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
 MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
 TEST = "test_metrics"  # of the best epoch, for comparisons: nothing is chosen by them

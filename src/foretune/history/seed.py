@@ -23,7 +23,7 @@ def seed_history(
 ) -> HistoryRecords:
     """The shipped studies, to be given to `foretune.MetaSampler` alone or beside one's own.
 
-    With one's own beside them they count for less: see `foretune.meta.tasks.weights`.
+    With one's own beside them they count for less (`foretune.meta.tasks.weights`).
 
     Args:
         exclude_fingerprint: Of the data to be tried: studies on it are left out, and with them

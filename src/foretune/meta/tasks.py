@@ -37,6 +37,7 @@ class Task:
         metric: What the scores are, where the study says so.
         models: Numbers that describe each model on this task, by its name.
         weight: How much it counts beside the others; see `weights`.
+        shipped: Whether it came with Foretune.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Task:
     metric: str = ""
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     weight: float = 1.0
+    shipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class Tasks:
     def n_trials(self) -> int:
         """Scored trials over all tasks."""
         return sum(len(t.u) for t in self.tasks)
+
+    @property
+    def learned_from(self) -> dict[str, int]:
+        """How many tasks are the user's ``own`` and how many ``shipped``."""
+        n_shipped = sum(t.shipped for t in self.tasks)
+        return {"own": len(self.tasks) - n_shipped, "shipped": n_shipped}
 
     def thinned(self, limit: int) -> Tasks:
         """At most ``limit`` of the tasks, evenly spaced."""
@@ -118,7 +126,7 @@ def build_tasks(records: HistoryRecords, *, use_descriptors: bool = True) -> Tas
     shares = weights([study for study, _ in kept])
     for k, (study, score) in enumerate(kept):
         task = _task(study, raw_rows(study, codec), score, k, use_descriptors)
-        tasks.append(replace(task, weight=float(shares[k])))
+        tasks.append(replace(task, weight=float(shares[k]), shipped=study.shipped))
     for note in notes[len(records.notes) :]:
         _log.info(note)
     return Tasks(codec, tuple(tasks), tuple(notes))

@@ -22,6 +22,7 @@ from foretune.core import TaskKind, unknown_name
 JOBS = (
     *("search", "history", "recommend", "select", "pretrain", "explain", "meta-validate", "ui"),
     "record",
+    "report",
 )
 
 
@@ -32,7 +33,7 @@ class RootConfig:
     Attributes:
         job: What to do: one of ``JOBS``.
         outputs: Where studies, their best models and plots go.
-        study: The study that ``job=explain`` speaks of; None: the newest.
+        study: The study that ``job=explain`` and ``job=report`` speak of; None: the newest.
         trial: The trial that ``job=explain`` speaks of; None: the best.
         n: How many configurations ``job=recommend`` gives.
     """
