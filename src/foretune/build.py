@@ -16,6 +16,7 @@ from foretune.config.schema.space import SpaceConfig
 from foretune.core import ConfigError, SearchPlan, TaskKind
 from foretune.history.attrs import (
     BUDGET,
+    HEAD_START,
     SEED,
     SELECTION,
     installed_versions,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.select import HeadStart
     from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set, beside the others
@@ -57,6 +59,7 @@ class Setup:
         all_cards: The models that there were to choose from.
         space_config: The section that the space was made from.
         selection: What the study keeps of how its models were chosen; None: they were not.
+        head_start: What new heads start from; None: as it comes, or they are drawn.
     """
 
     data: TaskData
@@ -66,6 +69,7 @@ class Setup:
     all_cards: Mapping[str, ModelCard]
     space_config: SpaceConfig
     selection: Mapping[str, object] | None = None
+    head_start: HeadStart | None = None
 
 
 def build_storage(config: RootConfig) -> RDBStorage:
@@ -167,8 +171,12 @@ def build_study(
 def _attributes(setup: Setup, config: RootConfig) -> dict[str, object]:
     """What the study says of its search, beside what every study says."""
     budget = dataclasses.asdict(config.search.budget(on_cpu=_device(config) == "cpu"))
-    found: dict[str, object] = {SEED: config.search.seed, BUDGET: budget}
-    return found if setup.selection is None else {**found, SELECTION: setup.selection}
+    held: dict[str, object] = {SEED: config.search.seed, BUDGET: budget}
+    if setup.selection is not None:
+        held[SELECTION] = setup.selection
+    if setup.head_start is not None:
+        held[HEAD_START] = dataclasses.asdict(setup.head_start)
+    return held
 
 
 def _described(setup: Setup) -> dict[str, dict[str, float]]:

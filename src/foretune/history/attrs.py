@@ -34,6 +34,7 @@ SEED = "seed"  # of the search
 BUDGET = "budget"  # n_trials and budget_s, null: no limit
 TESTED = "tested"  # metrics of the best trial's model on the test rows, and that trial's number
 SELECTION = "selection"  # what the support set said of each model before the first trial
+HEAD_START = "head_start"  # what new heads start from, where it was learnt from past tasks
 
 # Of a trial.
 SECONDS = "seconds"

@@ -45,6 +45,8 @@ def explain(trial: FrozenTrial) -> str:
         lines.append(f"History: {why['verdict']}{since} ({share}).")
     if why.get("learned_from"):
         lines.append(f"Learned from {whose(**why['learned_from'])}.")
+    if why.get("turned"):
+        lines.append("Its scores are read with their signs turned: they rank the wrong way round.")
     if why.get("nearest"):
         near = ", ".join(f"{name} ({share:.0%})" for name, share in why["nearest"].items())
         lines.append(f"Nearest past tasks: {near}.")
