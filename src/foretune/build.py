@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foretune.build_history import about_history, past_studies, seconds_of
+from foretune.build_history import about_history, past_studies
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
+from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, SearchPlan, TaskKind
 from foretune.history.attrs import (
     BUDGET,
@@ -24,9 +25,11 @@ from foretune.history.attrs import (
 )
 from foretune.history.store import open_storage
 from foretune.search import (
+    TimeStep,
     build_method,
     build_pruner,
     open_study,
+    past_trials,
     plan_search,
     study_name,
 )
@@ -121,9 +124,14 @@ def study_name_of(setup: Setup, config: RootConfig) -> str:
 
 
 def build_study(
-    setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
+    setup: Setup,
+    config: RootConfig,
+    storage: RDBStorage,
+    resolved: Mapping[str, object],
+    *,
+    time_step: TimeStep | None = None,
 ) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it.
+    """The search's study, created or taken up again, and the plan for it, timed by ``time_step``.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -162,8 +170,10 @@ def build_study(
         config=resolved,
         notes=(*setup.notes, *about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
-        took_s=seconds_of(past, info),
+        space=setup.space,
+        past=past_trials(past, info.name),
         n_workers=config.executor.n_workers,
+        time_step=time_step,
     )
     return study, plan
 
@@ -258,7 +268,10 @@ def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:
 def _device(config: RootConfig) -> str:
     from foretune.train import choose_device
 
-    return choose_device(config.trainer.device)
+    asked, executor = config.trainer.device, config.executor
+    if executor.kind == "ray" and executor.ray.gpus and asked is Device.auto:
+        return "cuda"  # of the cluster's nodes; this machine may have none
+    return choose_device(asked)
 
 
 def _known_params() -> Sequence[str]:

@@ -45,13 +45,6 @@ def _own_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords:
     return dataclasses.replace(records, studies=kept, notes=(*records.notes, *note))
 
 
-def seconds_of(past: HistoryRecords | None, info: TaskInfo) -> list[float]:
-    """Seconds of the trials that the history holds of this very task."""
-    studies = () if past is None else past.studies
-    same = [s for s in studies if s.user_attrs.get(TASK) == info.name and not s.shipped]
-    return [float(seconds) for study in same for seconds in study.seconds]
-
-
 def about_history(past: HistoryRecords | None) -> tuple[str, ...]:
     """What the search learns from, for the console and the record."""
     if past is None:

@@ -160,6 +160,7 @@ def _visit(
         config={},
         notes=setup.notes,
         folder=Path(config.outputs) / "record" / "trials" / study.study_name,
+        space=setup.space,
     )
     plan = dataclasses.replace(plan, keeps_model=False)
     with build_executor(setup, ready.config) as executor:
