@@ -48,6 +48,10 @@ format: $(STAMP) ## Format the code and mend what can be mended
 ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
 
+.PHONY: report
+report: $(STAMP) ## One search as a page that opens offline: STUDY=name (the newest without)
+	$(BIN)/python -m src.main job=report $(if $(STUDY),study=$(STUDY))
+
 .PHONY: benchmark
 benchmark: $(STAMP) ## Meta against grid, random and Bayesian search on recorded trials (under ten minutes)
 	$(BIN)/python -m src.main job=benchmark $(ARGS)

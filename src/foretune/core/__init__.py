@@ -13,11 +13,12 @@ from foretune.core.errors import (
     TrialFailed,
     unknown_name,
 )
-from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.events import Forecast, NullObserver, Observer, SearchPlan, SearchSummary
 from foretune.core.executor import Executor, OnReport
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
+    FORESEEN_S,
     EpochReport,
     Objective,
     OnEpoch,
@@ -29,11 +30,13 @@ from foretune.core.trial import (
 )
 
 __all__ = [
+    "FORESEEN_S",
     "Budget",
     "ConfigError",
     "DataError",
     "EpochReport",
     "Executor",
+    "Forecast",
     "ForetuneError",
     "HistoryError",
     "ModelError",

@@ -15,6 +15,7 @@ import torch
 from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import (
+    FORESEEN_S,
     ConfigError,
     EpochReport,
     OnEpoch,
@@ -29,7 +30,7 @@ from foretune.train.data import TaskData
 from foretune.train.device import build_accelerator, set_threads
 from foretune.train.export import save_model
 from foretune.train.head_start import MakeHead, start_head
-from foretune.train.loop import Epoch, Training, learnt
+from foretune.train.loop import Epoch, Training, evaluate, learnt
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
 from foretune.train.params import TrialParams
@@ -79,11 +80,13 @@ class TrainObjective:
         params = self._params(spec)
         set_threads(self.config.threads)
         progress, no_memory = Progress(), False
+        test: Mapping[str, float] = {}
         device = self._accelerator.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
             try:
                 network = self._train(spec, params, on_epoch, progress, meter)
+                test = self._tested(network, params, progress)
                 status, reason = _status(progress, params)
             except TrialFailed as error:
                 network, status, reason = None, Status.FAILED, str(error)
@@ -97,7 +100,8 @@ class TrainObjective:
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
         resources = dataclasses.replace(resources, seconds=progress.before_s + resources.seconds)
         model_dir = None
-        if network is not None and progress.best_state is not None and spec.save_to is not None:
+        kept = progress.best is not None and progress.best.score > spec.save_above
+        if network is not None and progress.best_state is not None and kept and spec.save_to:
             network.load_state_dict(progress.best_state, strict=False)
             model_dir = spec.save_to
             self._save(model_dir, network, params, progress)
@@ -107,14 +111,33 @@ class TrainObjective:
             spec=spec,
             status=status,
             score=None if best is None or failed else best.score,
-            metrics={} if best is None or failed else best.metrics,
+            metrics=_metrics(progress, failed=failed),
             epochs=tuple(progress.epochs),
             resources=resources,
             reason=reason,
             model_dir=model_dir,
             out_of_memory=no_memory,
             micro_batches=spec.micro_batches,
+            test=test,
+            test_score=self.data.info.score(test) if test else None,
         )
+
+    def _tested(
+        self, network: Network, params: TrialParams, progress: Progress
+    ) -> Mapping[str, float]:
+        """The best epoch's metrics on the test rows, if they are asked for."""
+        if not self.config.test_trials or progress.best_state is None:
+            return {}
+        network.load_state_dict(progress.best_state, strict=False)
+        bench = self._workshop.bench(self.cards[params.model])
+        references = bench.references("test")
+        found = evaluate(
+            network,
+            bench.feed(network, "test"),
+            batch_size=self.config.eval_batch_size,
+            measure=lambda predictions: compute(self.data.info, predictions, references),
+        )
+        return {name: found[f"eval_{name}"] for name in self.data.info.metrics}
 
     def _params(self, spec: TrialSpec) -> TrialParams:
         name = spec.params.get("model")
@@ -159,6 +182,9 @@ class TrainObjective:
             seed=spec.seed,
             micro_batches=spec.micro_batches,
         )
+        if spec.rehearses:
+            progress.foreseen_s = steps.rehearse()
+            return network
         checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
         if self._resumes(spec, checkpoint, steps, progress):
             log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
@@ -213,7 +239,8 @@ class TrainObjective:
         progress.stale += 1
         if progress.best is None or report.score > progress.best.score:
             progress.best, progress.stale = report, 0
-            if spec.save_to is not None and report.score > spec.save_above:
+            kept = spec.save_to is not None and report.score > spec.save_above
+            if kept or self.config.test_trials:
                 progress.best_state = {
                     name: value.detach().cpu().clone() for name, value in learnt(network).items()
                 }
@@ -248,6 +275,13 @@ def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
         return Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
+
+
+def _metrics(progress: Progress, *, failed: bool) -> Mapping[str, float]:
+    """The best epoch's; of a rehearsal, what it foresees."""
+    if progress.foreseen_s is not None:
+        return {FORESEEN_S: progress.foreseen_s}
+    return {} if progress.best is None or failed else progress.best.metrics
 
 
 def _size(tensors: Mapping[str, torch.Tensor]) -> int:
