@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import foretune.history
 from foretune.config.schema.root import RootConfig
 from foretune.core import ConfigError
+from foretune.history.seed import SEED_FILE
 from foretune.jobs import Report, settings_of
+from foretune.record.origin import commit, hardware
 
 if TYPE_CHECKING:
     from foretune.bench.table import Table
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from foretune.tracking.benchmark import MethodRecord
 
 SHARED = "FORETUNE_SHARED"  # environment variable: a folder with the surrogate in it
-SHIPPED = Path(foretune.history.__file__).with_name("shipped") / "seed.parquet"
+VERSIONS = (
+    "foretune", "optuna", "torch", "numpy", "scipy", "statsmodels", "scikit-posthocs", "onnxruntime"
+)  # fmt: skip
 PACKAGES = ("matplotlib", "pandas", "scikit_posthocs", "scipy", "statsmodels")
 
 
@@ -125,7 +130,7 @@ def table_file(config: RootConfig) -> Path:
     Raises:
         ConfigError: It is not there.
     """
-    file = Path(config.benchmark.table or SHIPPED)
+    file = Path(config.benchmark.table or SEED_FILE)
     if not file.is_file():
         raise ConfigError(
             f"benchmark.table: expected an exported history (.parquet), found no file {file.name}"
@@ -150,14 +155,18 @@ def origin_of(
     config: RootConfig, resolved: Mapping[str, object], table: Table, notes: list[str]
 ) -> dict[str, object]:
     """Everything that a reviewer needs to make the same report."""
-    from foretune.bench.facts import facts
-
     bench = resolved.get("benchmark")
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": "make benchmark    # python -m src.main job=benchmark",
         "config": {"benchmark": bench, "search.meta": _meta_section(resolved)},
-        "facts": {**facts(), "trial seeds": f"0 to {config.benchmark.seeds - 1}"},
+        "facts": {
+            "code": commit() or "no checkout",
+            "seeds": f"0 to {config.benchmark.seeds - 1}",
+            "processor": hardware(),
+            "python": platform.python_version(),
+            **_versions(),
+        },
         "notes": notes,
         "sources": {
             "table": Path(str(config.benchmark.table or "the history that ships")).name,
@@ -173,6 +182,16 @@ def origin_of(
             ],
         },
     }  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in VERSIONS:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
 
 
 def _meta_section(resolved: Mapping[str, object]) -> object:

@@ -3,6 +3,6 @@
 May import everything below a job.
 """
 
-from foretune.record.job import record_job
+from foretune.record.job import ReadyTask, ready_task, record_job
 
-__all__ = ["record_job"]
+__all__ = ["ReadyTask", "ready_task", "record_job"]

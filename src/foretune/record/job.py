@@ -60,8 +60,14 @@ class Screen(Protocol):
 
 
 @dataclass(frozen=True)
-class _Task:
-    """A task of the plan, ready to be run."""
+class ReadyTask:
+    """A task of the plan, ready to be run.
+
+    Attributes:
+        config: Of its rows, models and trainer.
+        setup: The same, put together.
+        points: The configurations that are recorded on it.
+    """
 
     config: RootConfig
     setup: Setup
@@ -136,7 +142,7 @@ def _visit(
     config: RootConfig, task: RecordedTask, storage: RDBStorage, *, share: float, ends: float
 ) -> bool:
     """Bring one task to its share of the points; whether it was not interrupted."""
-    ready = _ready(config, task)
+    ready = ready_task(config, task)
     setup, points = ready.setup, ready.points
     info = setup.data.info
     study = open_study(
@@ -192,13 +198,13 @@ def _repeat(study: Study, point: Point, executor: Executor, plan: RecordConfig) 
     return True
 
 
-def _name(ready: _Task, task: RecordedTask, plan: RecordConfig) -> str:
+def _name(ready: ReadyTask, task: RecordedTask, plan: RecordConfig) -> str:
     """The name of a task's study; another one if its rows, models or points are others."""
     identity = {"task": asdict(task), "plan": plan.name, "points": ready.points, "seed": plan.seed}
     return study_name(ready.setup.data.info, "record", identity)
 
 
-def _attributes(ready: _Task, task: RecordedTask) -> dict[str, object]:
+def _attributes(ready: ReadyTask, task: RecordedTask) -> dict[str, object]:
     setup, config = ready.setup, ready.config
     attributes = study_attributes(
         setup.data.info,
@@ -215,7 +221,7 @@ def _attributes(ready: _Task, task: RecordedTask) -> dict[str, object]:
     return attributes | origin
 
 
-def _ready(config: RootConfig, task: RecordedTask) -> _Task:
+def ready_task(config: RootConfig, task: RecordedTask) -> ReadyTask:
     """The task's rows, models and points.
 
     Raises:
@@ -256,7 +262,7 @@ def _ready(config: RootConfig, task: RecordedTask) -> _Task:
         raise DataError(f"expected the rows of {task.called} itself: {setup.data.line}")
     info = dataclasses.replace(setup.data.info, name=task.called)
     setup = dataclasses.replace(setup, data=dataclasses.replace(setup.data, info=info))
-    return _Task(own, setup, planned_points(setup.space, counts, config.record.seed))
+    return ReadyTask(own, setup, planned_points(setup.space, counts, config.record.seed))
 
 
 def _task_section(task: RecordedTask) -> TaskConfig:
