@@ -11,8 +11,7 @@ from foretune.build import build_setup, build_storage, build_study, check_output
 from foretune.build_executor import build_executor, start_workers_early
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import SearchSummary
-from foretune.history import mask_url
+from foretune.core import SearchSummary, masked
 
 if TYPE_CHECKING:
     from foretune.history.job import HistoryReport
@@ -36,7 +35,7 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """
     match config.job:
         case "search":
-            return run_search_job(config, _without_credentials(resolved))
+            return run_search_job(config, {key: masked(value) for key, value in resolved.items()})
         case "ui":
             return _ui(config)
         case "pretrain":
@@ -81,19 +80,6 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
             for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)
     return not summary.interrupted
-
-
-def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
-    """The configuration as it may be recorded: no user and password in any URL."""
-
-    def masked(value: object) -> object:
-        if isinstance(value, str):
-            return mask_url(value)
-        if isinstance(value, Mapping):
-            return {key: masked(member) for key, member in value.items()}
-        return [masked(member) for member in value] if isinstance(value, list) else value
-
-    return {key: masked(value) for key, value in config.items()}
 
 
 def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:

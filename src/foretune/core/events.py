@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ class SearchPlan:
         folder: The study's own folder: best model, plots.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
+        seen_s: When the study was looked at for this, in seconds of the clock.
     """
 
     study: str
@@ -44,6 +46,7 @@ class SearchPlan:
     notes: tuple[str, ...]
     folder: Path
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
+    seen_s: float = math.inf
 
 
 @dataclass(frozen=True)

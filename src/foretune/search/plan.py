@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def plan_search(
     study has no trials yet, ``took_s``, the seconds of past ones on the same task, tell how many
     will fit.
     """
-    so_far = progress(study)
+    seen_s, so_far = time.time(), progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
         budget = dataclasses.replace(budget, n_trials=method.n_points)
         notes = [*notes, f"the space holds {method.n_points:,} points: the search ends after them"]
@@ -73,6 +74,7 @@ def plan_search(
         notes=(*notes, *method.notes, *line),
         folder=folder,
         ended=ended,
+        seen_s=seen_s,
     )
 
 
