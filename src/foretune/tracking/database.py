@@ -77,7 +77,7 @@ def open_database(folder: str | Path, experiment: str) -> Database:
     except Timeout as error:
         raise ConfigError(
             f"tracking.folder: another process has been opening {path} for more than"
-            f" {OPENED_WITHIN_S} s: wait for it, or delete {path.with_suffix('.lock')} if it is gone"
+            f" {OPENED_WITHIN_S} s: wait for it, or end it"
         ) from error
     except (OSError, sqlite3.Error, sqlite3.Warning) as error:
         raise ConfigError(
