@@ -29,10 +29,11 @@ from foretune.history.store import open_storage
 from foretune.testing.planted import Run
 from foretune.tracking import build_tracker
 
-url, folder, method, n_trials = sys.argv[1:]
+url, folder, method, n_trials, record = sys.argv[1:]
 run = Run(SearchConfig(method=method, n_trials=int(n_trials)), Path(folder) / "study")
 run.storage = open_storage(url)
-with build_tracker(TrackingConfig(folder=f"{folder}/mlruns", log_model=False)) as tracker:
+record = TrackingConfig(enabled=record == "mlflow", folder=f"{folder}/mlruns", log_model=False)
+with build_tracker(record) as tracker:
     run.observers = (tracker,)
     tracker.search_ended(run())
 """
@@ -88,9 +89,9 @@ def reads_ui(address, experiment):
     return ui
 
 
-def search(url, folder, method, *, n_trials, n_processes):
+def search(url, folder, *, n_trials, n_processes, record):
     """Run the processes to their ends; what each wrote to stderr."""
-    words = [sys.executable, "-c", SEARCH, url, str(folder), method, str(n_trials)]
+    words = [sys.executable, "-c", SEARCH, url, str(folder), "random", str(n_trials), record]
     processes = [
         subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(n_processes)
     ]
@@ -99,7 +100,7 @@ def search(url, folder, method, *, n_trials, n_processes):
     return "".join(ended)
 
 
-def check(url, folder, n_trials, n_processes):
+def check(url, n_trials, n_processes):
     storage = open_storage(url)
     (name,) = optuna.get_all_study_names(storage)
     trials = optuna.load_study(study_name=name, storage=storage).trials
@@ -108,9 +109,13 @@ def check(url, folder, n_trials, n_processes):
     assert {t.state for t in trials} <= {TrialState.COMPLETE, TrialState.FAIL}, "none is running"
     assert max(Counter(point_key(t.params) for t in done).values()) == 1
     assert len(trials) - n_trials <= n_processes, "the last asks alone are in vain"
+    return trials, done
+
+
+def check_record(folder, done):
+    """MLflow holds one finished search and each of its trials once."""
     database = open_database(folder / "mlruns", "foretune")
-    runs = []
-    token = None
+    runs, token = [], None
     while token != "":
         page = database.client.search_runs(
             [database.experiment_id], max_results=1000, page_token=token
@@ -121,36 +126,35 @@ def check(url, folder, n_trials, n_processes):
     children = [run for run in runs if run.data.tags["role"] == "trial"]
     assert sorted(int(run.data.tags["trial"]) for run in children) == [t.number for t in done]
     assert {run.info.status for run in children} == {"FINISHED"}
-    return trials
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(("method", "n_processes", "n_trials"), [("random", 4, 400)])
-def test_one_sqlite_file_with_mlflows_ui(tmp_path, method, n_processes, n_trials):
+def test_four_processes_on_one_sqlite_file_with_mlflows_ui(tmp_path):
+    n_trials = 400
     url, began = f"sqlite:///{tmp_path}/history.db", time.monotonic()
     experiment = open_database(tmp_path / "mlruns", "foretune").experiment_id
     with (
         served_ui(tmp_path / "mlruns", port=5300) as address,
         hammered(reads_study(url), reads_ui(address, experiment)) as seen,
     ):
-        said = search(url, tmp_path, method, n_trials=n_trials, n_processes=n_processes)
+        said = search(url, tmp_path, n_trials=n_trials, n_processes=4, record="mlflow")
     assert seen["errors"] == []
     assert set(seen["n"]) == {"study", "ui"}
     assert "lock" not in said
-    trials = check(url, tmp_path, n_trials, n_processes)
+    trials, done = check(url, n_trials, 4)
+    check_record(tmp_path, done)
     print(f"{len(trials)} asked for, {dict(seen['n'])} reads, {time.monotonic() - began:.0f} s")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(("method", "n_processes", "n_trials"), [("bayes", 8, 400)])
-def test_one_postgresql(postgres_url, tmp_path, method, n_processes, n_trials):
+def test_eight_processes_on_one_postgresql(postgres_url, tmp_path):
+    n_trials = 800
     url, began = create_database(postgres_url, f"many{n_trials}"), time.monotonic()
-    open_database(tmp_path / "mlruns", "foretune")
     with hammered(reads_study(url)) as seen:
-        said = search(url, tmp_path, method, n_trials=n_trials, n_processes=n_processes)
+        said = search(url, tmp_path, n_trials=n_trials, n_processes=8, record="none")
     assert seen["errors"] == []
     assert "lock" not in said
-    trials = check(url, tmp_path, n_trials, n_processes)
+    trials, _ = check(url, n_trials, 8)
     print(f"{len(trials)} asked for, {dict(seen['n'])} reads, {time.monotonic() - began:.0f} s")

@@ -94,7 +94,7 @@ def few_dropped(trials, n_trials, n_processes):
 
 @pytest.mark.parametrize(
     ("method", "n_processes", "n_trials"),
-    [("grid", 3, 60), pytest.param("grid", 4, 400, marks=pytest.mark.slow)],
+    [("grid", 3, 60)],
 )
 def test_on_one_sqlite_file(tmp_path, method, n_processes, n_trials):
     url = f"sqlite:///{tmp_path}/history.db"
@@ -112,7 +112,7 @@ def test_on_one_sqlite_file(tmp_path, method, n_processes, n_trials):
 
 @pytest.mark.parametrize(
     ("method", "n_processes", "n_trials"),
-    [("grid", 3, 60), pytest.param("grid", 8, 800, marks=pytest.mark.slow)],
+    [("grid", 3, 60)],
 )
 def test_on_one_postgresql(postgres_url, tmp_path, method, n_processes, n_trials):
     url = create_database(postgres_url, f"parallel{n_trials}")
