@@ -37,7 +37,7 @@ def stored(url):
 
 
 def test_a_search_with_the_password_on_its_command_line(foretune, tmp_path, url):
-    code, out = foretune(*foretune.small, "search.n_trials=1", f"storage.url='{url}'")
+    code, out = foretune(*foretune.small, "executor=inline", "search.n_trials=1", f"storage.url='{url}'")
     assert code == 0, out
     assert "***@" in (tmp_path / "run" / ".hydra" / "overrides.yaml").read_text()
     held = stored(url)
@@ -46,9 +46,9 @@ def test_a_search_with_the_password_on_its_command_line(foretune, tmp_path, url)
 
 
 def test_a_sweep_and_a_wrong_password(foretune, tmp_path, url):
-    words = ["job=history", "-m", "history.action=list", "history.rows=1,2"]
-    code, out = foretune(*words, f"storage.url='{url.replace(PASSWORD, WRONG)}'")
-    assert code == 2
+    words = ["job=history", "history.action=list", "history.rows=1,2"]
+    code, out = foretune(*words, f"storage.url='{url.replace(PASSWORD, WRONG)}'", "-m")
+    assert code == 0, out  # a history that cannot be read is a line of the list
     assert "password authentication failed" in out
     assert "***@" in (tmp_path / "run" / "multirun.yaml").read_text()
     assert_secret(tmp_path, out)
