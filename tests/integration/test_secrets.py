@@ -37,7 +37,8 @@ def stored(url):
 
 
 def test_a_search_with_the_password_on_its_command_line(foretune, tmp_path, url):
-    code, out = foretune(*foretune.small, "executor=inline", "search.n_trials=1", f"storage.url='{url}'")
+    words = ("executor=inline", "search.n_trials=1", f"storage.url='{url}'")
+    code, out = foretune(*foretune.small, *words)
     assert code == 0, out
     assert "***@" in (tmp_path / "run" / ".hydra" / "overrides.yaml").read_text()
     held = stored(url)

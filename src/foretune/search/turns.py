@@ -19,7 +19,7 @@ from foretune.search.lease import LEASE, is_running, signature
 from foretune.space import Space
 
 WAITED_S = 30.0  # for another process's suggestion, before it is passed over (taste)
-LOOKED_S = 0.01, 0.03  # between two looks at it: at first, and at most
+LOOKED_S = 0.01, 0.1  # between two looks at it: at first, and at most
 
 
 class InTurnSampler(BaseSampler):
