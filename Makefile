@@ -14,7 +14,7 @@ help: ## What can be made
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e '.[run,offline,dev]'
+	$(BIN)/pip install --quiet -e '.[run,offline,bench,dev]'
 	@touch $@
 
 .PHONY: install
@@ -48,6 +48,10 @@ format: $(STAMP) ## Format the code and mend what can be mended
 .PHONY: ui
 ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
+
+.PHONY: benchmark
+benchmark: $(STAMP) ## Meta against grid, random and Bayesian search on recorded trials (under ten minutes)
+	$(BIN)/python -m src.main job=benchmark $(ARGS)
 
 .PHONY: bench-sampler
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)

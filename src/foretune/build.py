@@ -14,7 +14,14 @@ from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
-from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
+from foretune.history.attrs import (
+    HEAD_START,
+    SELECTION,
+    STAND_IN,
+    TASK,
+    installed_versions,
+    study_attributes,
+)
 from foretune.history.store import open_storage
 from foretune.search import (
     build_method,
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.select import HeadStart
     from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set, beside the others
@@ -52,6 +60,7 @@ class Setup:
         all_cards: The models that there were to choose from.
         space_config: The section that the space was made from.
         selection: What the study keeps of how its models were chosen; None: they were not.
+        head_start: What new heads start from; None: as it comes, or they are drawn.
     """
 
     data: TaskData
@@ -61,6 +70,7 @@ class Setup:
     all_cards: Mapping[str, ModelCard]
     space_config: SpaceConfig
     selection: Mapping[str, object] | None = None
+    head_start: HeadStart | None = None
 
 
 def build_storage(config: RootConfig) -> RDBStorage:
@@ -160,7 +170,10 @@ def build_study(
 
 
 def _attributes(setup: Setup) -> dict[str, object]:
-    return {} if setup.selection is None else {SELECTION: setup.selection}
+    held: dict[str, object] = {} if setup.selection is None else {SELECTION: setup.selection}
+    if setup.head_start is not None:
+        held[HEAD_START] = dataclasses.asdict(setup.head_start)
+    return held
 
 
 def _described(setup: Setup) -> dict[str, dict[str, float]]:

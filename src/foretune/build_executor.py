@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from foretune.build import Setup
@@ -39,7 +40,7 @@ def build_executor(setup: Setup, config: RootConfig) -> Executor:
     if config.trainer.head_start is HeadStart.adapted:
         from foretune.select import adapted_head
 
-        make_head = adapted_head
+        make_head = partial(adapted_head, start=setup.head_start)
     recipe = TrainRecipe(setup.data, setup.cards, config.trainer, section.n_workers, make_head)
     if section.kind == "inline":
         return InlineExecutor(recipe(0))

@@ -17,6 +17,7 @@ from foretune.history.inspect import show_study
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
+    from foretune.select import Choice
     from foretune.selection import ModelChoice
 
 
@@ -45,7 +46,7 @@ def recommend_job(config: RootConfig) -> Report:
         {TASK_DESCRIPTORS: dict(info.descriptors), FINGERPRINT: info.fingerprint},
         records,
         config.n,
-        settings=_settings(config),
+        settings=settings_of(config),
         cache_dir=config.search.meta.cache_dir,
     )
     lines = (setup.data.line, *records.notes)
@@ -115,7 +116,7 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             f"{m.low:.3f} to {m.high:.3f}",
             format_duration(m.seconds),
             f"{m.memory_mb:.0f} MB",
-            "chosen" if m.name == found.choice.name else "",
+            _standing(found.choice, m.name),
         )
         for m in found.members
     )
@@ -130,6 +131,12 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
         ),
     )
+
+
+def _standing(choice: Choice, name: str) -> str:
+    if name == choice.name:
+        return "chosen"
+    return "tied" if name in choice.tied else "unsure" if name in choice.unsure else ""
 
 
 def _any_finite(found: ModelChoice, probe: str) -> bool:
@@ -166,7 +173,7 @@ def validate_job(config: RootConfig) -> Report:
     from foretune.meta.validate import LEVELS, validate
 
     records = read_history(list(config.search.meta.history) or [config.storage.url])
-    checks = validate(records, _settings(config))
+    checks = validate(records, settings_of(config))
     lines = records.notes
     if not checks:
         lines = (*lines, "expected at least three past tasks with scored trials, found fewer")
@@ -187,7 +194,8 @@ def validate_job(config: RootConfig) -> Report:
     )
 
 
-def _settings(config: RootConfig) -> MetaSettings:
+def settings_of(config: RootConfig) -> MetaSettings:
+    """The meta-model's numbers, as ``search.meta`` has them."""
     from foretune.meta.settings import MetaSettings
 
     meta = config.search.meta

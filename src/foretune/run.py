@@ -40,6 +40,8 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
+        case "benchmark":
+            return _benchmark(config, _without_credentials(resolved))
         case name:
             from foretune.console import print_report
 
@@ -51,7 +53,7 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
-    from foretune.model_choice import narrow
+    from foretune.model_choice import narrow, with_head_start
     from foretune.search import plot_search, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
@@ -61,6 +63,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
+        setup = with_head_start(setup, config, storage)
         study, plan = build_study(setup, config, storage, resolved)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
@@ -105,6 +108,21 @@ def _pretrain(config: RootConfig) -> bool:
         report, finished = pretrain_job(config, console)
     print_report(report.title, report.columns, report.rows, report.lines)
     return finished
+
+
+def _benchmark(config: RootConfig, resolved: Mapping[str, object]) -> bool:
+    from foretune.console import BenchmarkConsole, print_report
+    from foretune.jobs_bench import benchmark_job
+
+    check_outputs(config.outputs)
+    try:
+        with BenchmarkConsole() as console:
+            report = benchmark_job(config, resolved, console.step)
+    except KeyboardInterrupt:
+        logger.warning("interrupted: nothing was written")
+        return False
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return True
 
 
 def _ui(config: RootConfig) -> bool:

@@ -15,6 +15,9 @@ def test_a_pool_is_built_once_and_its_members_are_there_to_choose_from(foretune)
     assert code == 0, out
     for part in ("2 local members", "bilstm_tags", "labels of mnist-5k, 4 steps", "chance 0."):
         assert part in out
+    # What a head's start is learnt from: the sources' support sets, as the members see them.
+    assert "can be learnt from: mnist-5k, generated-entities" in " ".join(out.split())
+    assert len(list((foretune.folder / "cache").glob("probe-*.npz"))) == 2
     code, out = foretune(*TWO)
     assert code == 0, out
     assert "bilstm_tags: is there" in out

@@ -31,6 +31,7 @@ MODELS = "models"
 DEVICE = "device"
 VERSIONS = "versions"
 SELECTION = "selection"  # what the support set said of each model before the first trial
+HEAD_START = "head_start"  # what new heads start from, where it was learnt from past tasks
 
 # Of a trial.
 SECONDS = "seconds"

@@ -25,6 +25,7 @@ from foretune.meta.portfolio import Regressors, candidates, greedy
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
 from foretune.meta.training import Batches, train, untrained
+from foretune.meta.transfer import Transfer, measure
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,11 @@ class MetaModel:
             cache.save(path, network)
         return cls(tasks, context, network, settings)
 
+    @cached_property
+    def transfer(self) -> Transfer:
+        """Whether the past tasks say anything of each other."""
+        return measure(self.network, Batches.of(self.tasks, self.context))
+
     @property
     def codec(self) -> Codec:
         """The scale that all studies share."""
@@ -116,6 +122,7 @@ class MetaModel:
         related: tuple[int, ...] = (),
         task: Descriptors | None = None,
         threshold: float = 0.0,
+        pool: np.ndarray | None = None,
     ) -> np.ndarray:
         """Configurations to try first, best first.
 
@@ -124,21 +131,26 @@ class MetaModel:
             related: Past tasks of the new task's space; none: all.
             task: The new task's descriptors: past tasks like it count more.
             threshold: Mean regret that a faster configuration may have above the best one's.
+            pool: Raw rows to choose from, (c, p); None: those of the past tasks.
 
         Returns:
             Raw rows, (k, p).
         """
-        key = (size, related, threshold, tuple(sorted((task or {}).items())))
+        given = b"" if pool is None else pool.tobytes()
+        key = (size, related, threshold, tuple(sorted((task or {}).items())), given)
         if key not in self._portfolios:
             some = self
             if related and len(related) < len(self.tasks.tasks):
                 chosen = tuple(self.tasks.tasks[k] for k in related)
                 some = replace(self, tasks=replace(self.tasks, tasks=chosen))
-            self._portfolios[key] = some._cover(size, task or {}, threshold)
+            self._portfolios[key] = some._cover(size, task or {}, threshold, pool)
         return self._portfolios[key]
 
-    def _cover(self, size: int, task: Descriptors, threshold: float) -> np.ndarray:
-        pool = candidates(self.tasks, np.random.default_rng(0))
+    def _cover(
+        self, size: int, task: Descriptors, threshold: float, pool: np.ndarray | None
+    ) -> np.ndarray:
+        if pool is None:
+            pool = candidates(self.tasks, np.random.default_rng(0))
         past = [t.descriptors for t in self.regressors.tasks.tasks]
         seconds = None if self.cost is None else self.cost.relative(self.codec.encode(pool))
         picks = greedy(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -13,6 +13,7 @@ from foretune.meta.cost import Feasibility
 from foretune.meta.experts import Inputs
 from foretune.meta.model import MetaModel
 from foretune.search.meta_acquire import Optimiser, row_key, row_keys
+from foretune.search.meta_candidates import Shortlist
 from foretune.search.meta_observe import StudyView
 from foretune.search.meta_space import BelievedSpace, related_tasks
 
@@ -36,6 +37,7 @@ class Ask:
         bounds: What scores can be, (2,), in the study's own direction.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
+        candidates: Configurations that alone may be suggested; none: the whole space.
     """
 
     view: StudyView
@@ -49,6 +51,7 @@ class Ask:
     bounds: tuple[float, float]
     seed: int
     attempt: int = 0
+    candidates: Sequence[Mapping[str, object]] = ()
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,6 @@ class Plan:
 
     params: Mapping[str, object]
     why: Mapping[str, object] = field(default_factory=dict)
-
-
-def same(a: object, b: object) -> bool:
-    """Whether two values are one, but for the rounding of a scale and back.
-
-    >>> same(1e-3, 0.0010000000000000002), same("adam", "sgd"), same(None, 0.5)
-    (True, False, False)
-    """
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return math.isclose(a, b, rel_tol=1e-9)
-    return a == b
 
 
 class Desk:
@@ -87,6 +79,16 @@ class Desk:
         self.n_tried = len(self.raw)
         self.seen = frozenset(row_keys(self.raw))
 
+    @cached_property
+    def shortlist(self) -> Shortlist | None:
+        """What is left of the candidates; None: the whole space is open."""
+        if not self.ask.candidates:
+            return None
+        return Shortlist.of(
+            self.ask.candidates, self.space.codec, fixed=self.ask.fixed, asked=self.ask.asked,
+            seen=self.seen,
+        )  # fmt: skip
+
     def legal(self, raw: np.ndarray) -> np.ndarray:
         """Complete rows made legal for this trial, (n, p)."""
         return self.space.legal(raw, self.ask.fixed, set(self.ask.asked))
@@ -102,7 +104,8 @@ class Desk:
             exact: Values to plan as they were given, also where the space is believed to be
                 narrower than what the trial may yet ask for.
         """
-        return Plan({**self.space.codec.to_params(row[0]), **(exact or {})}, why)
+        listed = self.shortlist.at(row[0]) if self.shortlist else None
+        return Plan({**self.space.codec.to_params(row[0]), **(listed or exact or {})}, why)
 
     def tried(self, configuration: Mapping[str, object]) -> bool:
         """Whether a trial had all of a configuration's values that it had names for."""
@@ -114,7 +117,9 @@ class Desk:
         return bool((np.isclose(rows, own[named], rtol=1e-9) | np.isnan(rows)).all(1).any())
 
     def new_or_random(self, row: np.ndarray) -> np.ndarray:
-        """The row made legal, or a random one if it was tried, (1, p)."""
+        """The row made legal, or a random one if it was tried; the nearest candidate, (1, p)."""
+        if self.shortlist:
+            return self.shortlist.nearest(row)
         first = self.legal(row)
         if row_key(first[0]) not in self.seen:
             return first
@@ -129,7 +134,15 @@ class Desk:
         related = related_tasks(self.model, {**self.ask.view.distributions, **self.ask.asked})
         if not related:
             return None
-        for row in self.model.portfolio(related=related, task=self.ask.task):
+        codec, pool = self.model.codec, None
+        if self.shortlist:
+            pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
+        for row in self.model.portfolio(related=related, task=self.ask.task, pool=pool):
+            if self.shortlist:
+                listed = [k for k, key in enumerate(row_keys(left)) if key == row_key(row)]
+                if listed:
+                    return self.shortlist.rows[listed[:1]]
+                continue
             known = self.space.codec.translate(row[None], self.model.codec)
             legal = self.legal(self.space.complete(known, self.rng))
             if row_key(legal[0]) not in self.seen:

@@ -14,13 +14,14 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from foretune.core.errors import ConfigError
 from foretune.core.seeding import derive_seed
 from foretune.history.attrs import METRIC, METRIC_RANGE
 from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
-from foretune.search.meta_history import recorded
+from foretune.search.meta_history import recorded, turn
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_threads import one_thread
@@ -53,6 +54,8 @@ class MetaSampler(BaseSampler):
         support_size: Half the number of trials of a task that one step of it sees.
         selection_threshold: Suggestions within this share of the best expected improvement count
             as equal; the one with the least predicted seconds is taken.
+        candidates: Configurations that alone may be suggested, each once before any is repeated: a
+            table of results, say. None: the whole space.
         cache_dir: Where the trained model is kept for the next process; None: the user's cache.
         include_same_data: Also learn from studies whose user attribute ``fingerprint`` is this
             study's. By default they are left out, so that a benchmark never leaks.
@@ -72,6 +75,7 @@ class MetaSampler(BaseSampler):
         meta_iterations: int = MetaSettings.meta_iterations,
         support_size: int = MetaSettings.support_size,
         selection_threshold: float = MetaSettings.selection_threshold,
+        candidates: Sequence[Mapping[str, Any]] | None = None,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
         ablation: Ablation | None = None,
@@ -83,6 +87,9 @@ class MetaSampler(BaseSampler):
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
         )  # fmt: skip
+        if candidates is not None and not len(candidates):
+            raise ConfigError("candidates: expected at least one configuration, or None for all")
+        self._candidates = tuple(candidates or ())
         self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
@@ -166,6 +173,7 @@ class MetaSampler(BaseSampler):
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),
                     attempt=attempt,
+                    candidates=self._candidates,
                 )
             )  # fmt: skip
             self._announce(study, trial, plan)
@@ -192,25 +200,43 @@ class MetaSampler(BaseSampler):
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
         if name not in self._planners:
-            self._planners[name] = Planner(self._learn(study), self._settings, self._seed)
+            attrs, now = dict(study.user_attrs), self._learn(study.study_name, study.user_attrs)
+            self._planners[name] = Planner(
+                now, self._settings, self._seed, turn=lambda: self._learn(name, attrs, turned=True)
+            )
         return self._planners[name]
 
-    def _learn(self, study: Study) -> MetaModel | None:
+    def _learn(
+        self, name: str, attrs: Mapping[str, Any], *, turned: bool = False
+    ) -> MetaModel | None:
         if self._history is None or not self._settings.ablation.history:
             return None
-        same = None if self._include_same_data else study.user_attrs.get("fingerprint")
+        same = None if self._include_same_data else attrs.get("fingerprint")
         records = recorded(
-            self._history, fingerprint=None if same is None else str(same), name=study.study_name
+            self._history, fingerprint=None if same is None else str(same), name=name
         )
+        if turned:
+            _log.warning(
+                "The study's trials rank the other way round than the history's: it is read with"
+                " its scores' signs turned. Was a loss recorded as a score to maximise?"
+            )
+            records = turn(records)
         model = MetaModel.fit(records, self._settings, self._cache_dir)
         if model is None:
             level = logging.WARNING if records.studies else logging.INFO
             _log.log(level, "The history holds nothing to learn from; searching without it.")
-        else:
-            _log.info(
-                "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
-                model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+            return None
+        if self._settings.ablation.guard and model.transfer.none:
+            _log.warning(
+                "The history's %d studies say nothing of each other (rank correlation %.2f, at most"
+                " %.2f); searching without it.", model.transfer.n_tasks,
+                model.transfer.correlation, model.transfer.upper,
             )  # fmt: skip
+            return None
+        _log.info(
+            "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
+            model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+        )  # fmt: skip
         return model
 
 

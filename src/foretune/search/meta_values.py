@@ -63,6 +63,17 @@ def fitting(value: Any, distribution: BaseDistribution) -> Any:
     return round(legal) if isinstance(distribution, IntDistribution) else float(legal)
 
 
+def same(a: object, b: object) -> bool:
+    """Whether two values are one, but for the rounding of a scale and back.
+
+    >>> same(1e-3, 0.0010000000000000002), same("adam", "sgd"), same(None, 0.5)
+    (True, False, False)
+    """
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=1e-9)
+    return a == b
+
+
 def mapping(value: object) -> Mapping[str, Any]:
     """A user attribute that should be a dictionary; empty where it is none."""
     return value if isinstance(value, Mapping) else {}

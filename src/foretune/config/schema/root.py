@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 
+from foretune.config.schema.benchmark import BenchmarkConfig
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.history import HistoryConfig
@@ -18,7 +19,17 @@ from foretune.config.schema.tracking import TrackingConfig
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import TaskKind, unknown_name
 
-JOBS = ("search", "history", "recommend", "select", "pretrain", "explain", "meta-validate", "ui")
+JOBS = (
+    "search",
+    "history",
+    "recommend",
+    "select",
+    "pretrain",
+    "explain",
+    "meta-validate",
+    "ui",
+    "benchmark",
+)
 
 
 @dataclass
@@ -46,6 +57,7 @@ class RootConfig:
     storage: StorageConfig = field(default_factory=StorageConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     outputs: str = "outputs"
     study: str | None = None
     trial: int | None = None
