@@ -33,15 +33,16 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
+    recorded = {key: masked(value) for key, value in resolved.items()}
     match config.job:
         case "search":
-            return run_search_job(config, {key: masked(value) for key, value in resolved.items()})
+            return run_search_job(config, recorded)
         case "ui":
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
         case "benchmark":
-            return _benchmark(config, _without_credentials(resolved))
+            return _benchmark(config, recorded)
         case name:
             from foretune.console import print_report
 

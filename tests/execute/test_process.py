@@ -133,6 +133,23 @@ def test_a_worker_above_its_memory_is_killed_once_more_in_parts_then_infeasible(
     assert good.status is Status.COMPLETED
 
 
+def test_what_the_kernel_killed_for_memory_runs_once_more_in_parts(run, tmp_path, monkeypatch):
+    """The kernel's own count, in a file of the test: a machine is not to be filled for it."""
+    counts = tmp_path / "vmstat"
+    counts.write_text("oom_kill 0\n")
+    monkeypatch.setattr("foretune.execute.memory._VMSTAT", counts)
+
+    def kills(spec, report):
+        counts.write_text(f"oom_kill {spec.micro_batches}\n")
+
+    (result,) = run({0: "killed"}, on_report=kills)
+    assert result.out_of_memory
+    assert result.reason == (
+        "out of memory: the worker was killed by signal 9 (SIGKILL) by the system's OOM killer"
+    )
+    assert [micro for *_, micro in attempts(tmp_path)] == [1, 2]
+
+
 @pytest.mark.parametrize("fault", ["hang", "stop", "child"])
 def test_a_trial_beyond_its_time_is_censored_and_its_whole_group_is_gone(run, tmp_path, fault):
     bad, good = run({0: fault, 1: ""}, timeout_s=TIME_S)
