@@ -1,6 +1,5 @@
 """Credentials of a storage URL: in no file, on no screen, in no record."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,9 +73,3 @@ def test_the_environment_is_no_setting_either(foretune, tmp_path, url, monkeypat
         "oc.env:FORETUNE_STORAGE_URL" in (tmp_path / "run" / ".hydra" / "config.yaml").read_text()
     )
     assert_secret(tmp_path, out)
-
-
-def test_the_tree_of_processes_shows_none(url):
-    """A worker process does not repeat the command line of its search."""
-    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False)
-    assert PASSWORD not in shown.stdout
