@@ -55,7 +55,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
     from foretune.model_choice import narrow, with_head_start
-    from foretune.search import plot_search, run_search
+    from foretune.search import Stopwatch, plot_search, rehearsal, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
 
@@ -65,21 +65,23 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
         setup = with_head_start(setup, config, storage)
-        study, plan = build_study(setup, config, storage, resolved)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
+                time_step, stopwatch = rehearsal(executor), Stopwatch()
+                study, plan = build_study(setup, config, storage, resolved, time_step=time_step)
                 summary = run_search(
                     study,
                     space=setup.space,
                     executor=executor,
                     plan=plan,
-                    observers=[console, tracker],
+                    observers=[console, tracker, stopwatch],
                     seed=config.search.seed,
                 )
             test: Mapping[str, float] = {}
             if summary.model_dir is not None:
                 test = test_metrics(summary.model_dir, setup.data, config.trainer)
             plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
+            summary = stopwatch.written_into(summary)
             ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
             for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)

@@ -16,7 +16,7 @@ import yaml
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from foretune.core import SearchSummary, Status, TrialResult
+from foretune.core import Forecast, SearchSummary, Status, TrialResult
 from foretune.testing.trackers import (
     EXAMPLE_SCORES,
     example_plan,
@@ -54,8 +54,9 @@ def model_dir(tmp_path: Path) -> Path:
 def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     plot = tmp_path / "optimisation_history.png"
     plot.write_bytes(b"png")
+    plan = replace(example_plan(tmp_path), forecast=Forecast(10.0, "5 trials of 10.0 s"))
     with MlflowTracker(database) as tracker:
-        play_search(tracker, example_plan(tmp_path), artifacts=[plot])
+        play_search(tracker, plan, artifacts=[plot])
 
     (parent,) = all_runs(database, "search")
     assert parent.info.status == "FINISHED"
@@ -69,6 +70,9 @@ def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     metrics = parent.data.metrics
     assert (metrics["test/accuracy"], metrics["baseline/test_accuracy"]) == (0.858, 0.51)
     assert (metrics["search/n_trials"], metrics["search/n_failed"]) == (5, 1)
+    assert tags["plan"] == "5 trials of 10.0 s"
+    assert metrics["search/planned_trial_seconds"] == 10.0
+    assert metrics["search/trial_seconds"] == 9.5
     assert metrics["score"] == 0.867
     assert history(database, parent, "best_score") == [
         (0, 0.811),
