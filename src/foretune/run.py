@@ -11,8 +11,8 @@ from foretune.build import Setup, build_setup, build_storage, build_study, check
 from foretune.build_executor import build_executor, start_workers_early
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import SearchSummary
-from foretune.history import mask_url, show_study
+from foretune.core import SearchSummary, masked
+from foretune.history import show_study
 from foretune.history.attrs import TESTED
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
+    recorded = {key: masked(value) for key, value in resolved.items()}
     match config.job:
         case "search":
-            return run_search_job(config, _without_credentials(resolved))
+            return run_search_job(config, recorded)
         case "ui":
             return _ui(config)
         case "pretrain":
@@ -45,7 +46,7 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
         case "record":
             return _record(config)
         case "benchmark":
-            return _benchmark(config, _without_credentials(resolved))
+            return _benchmark(config, recorded)
         case name:
             from foretune.console import print_report
 
@@ -104,19 +105,6 @@ def _write_card(config: RootConfig, setup: Setup, summary: SearchSummary, study:
         write_card(summary.model_dir, gather(details), base)
     except OSError as error:
         logger.warning("the model card is not written: %s", error)
-
-
-def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
-    """The configuration as it may be recorded: no user and password in any URL."""
-
-    def masked(value: object) -> object:
-        if isinstance(value, str):
-            return mask_url(value)
-        if isinstance(value, Mapping):
-            return {key: masked(member) for key, member in value.items()}
-        return [masked(member) for member in value] if isinstance(value, list) else value
-
-    return {key: masked(value) for key, value in config.items()}
 
 
 def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:

@@ -44,16 +44,16 @@ def test_it_tells_where_from_and_names_no_machine(shipped):
         assert set(recorded) >= {"plan", "seed", "task", "weights", "hardware", "commit"}
         assert "dirty" not in (recorded["commit"] or "dirty")
         assert study.user_attrs["versions"].keys() >= {"foretune", "optuna", "torch"}
-        assert "/" not in study.user_attrs["origin"]
+        assert not str(study.user_attrs["origin"]).startswith(("/", "~", "."))
 
 
-def test_tasks_of_one_modality_have_the_same_configurations(shipped):
+def test_tasks_of_one_kind_have_the_same_configurations(shipped):
     rows = {}
     for study in shipped.studies:
         columns = {c.name: c.values[study.scored] for c in study.columns}
         points = set(zip(columns["lr"].tolist(), columns["dropout"].tolist(), strict=True))
-        rows.setdefault(study.user_attrs["modality"], []).append(points)
-    for first, *others in rows.values():  # each kind of task has defaults of its own
+        rows.setdefault(study.user_attrs["kind"], []).append(points)
+    for first, *others in rows.values():
         assert all(len(points & first) >= 0.9 * len(first) for points in others)
 
 
@@ -82,7 +82,7 @@ def own(k):
 def test_the_users_own_studies_always_outweigh_it(shipped, n_own):
     found = weights([*(own(k) for k in range(n_own)), *shipped.studies])
     assert (found[:n_own] == 1).all()
-    assert 0 < found[n_own:].sum() <= n_own / 2
+    assert 0 < found[n_own:].sum() <= n_own / 2 + 1e-9
 
 
 def test_alone_it_counts_in_full(shipped):
