@@ -30,7 +30,8 @@ test: $(STAMP) ## The test suite
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill searches at random moments, share studies between many processes (15 minutes)
-	$(BIN)/python -m pytest -m 'slow or not slow' -s tests/chaos tests/search/test_parallel.py
+	$(BIN)/python -m pytest -m 'slow or not slow' -k 'not 6-12' -s tests/chaos tests/execute/test_process.py
+	$(BIN)/python benchmarks/executor.py --trials 15
 
 .PHONY: lint
 lint: $(STAMP) ## Style, formatting, types, direction of imports

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
 from foretune.config.schema.space import SpaceConfig
+from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import (
@@ -24,9 +25,11 @@ from foretune.history.attrs import (
 )
 from foretune.history.store import open_storage
 from foretune.search import (
+    TimeStep,
     build_method,
     build_pruner,
     open_study,
+    past_trials,
     plan_search,
     study_name,
 )
@@ -122,9 +125,14 @@ def study_name_of(setup: Setup, config: RootConfig) -> str:
 
 
 def build_study(
-    setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
+    setup: Setup,
+    config: RootConfig,
+    storage: RDBStorage,
+    resolved: Mapping[str, object],
+    *,
+    time_step: TimeStep | None = None,
 ) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it.
+    """The search's study, created or taken up again, and the plan for it, timed by ``time_step``.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -163,8 +171,10 @@ def build_study(
         config=resolved,
         notes=(*setup.notes, *_about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
-        took_s=_took_s(past, info),
+        space=setup.space,
+        past=past_trials(past, info.name),
         n_workers=config.executor.n_workers,
+        time_step=time_step,
     )
     return study, plan
 
@@ -187,13 +197,6 @@ def _described(setup: Setup) -> dict[str, dict[str, float]]:
             if name in scores:
                 own[PROBE] = (scores[name] - mean) / spread
     return described
-
-
-def _took_s(past: HistoryRecords | None, info: TaskInfo) -> list[float]:
-    """Seconds of the trials that the history holds of this very task."""
-    studies = () if past is None else past.studies
-    same = [s for s in studies if s.user_attrs.get(TASK) == info.name]
-    return [float(seconds) for study in same for seconds in study.seconds]
 
 
 def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:
@@ -293,7 +296,10 @@ def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:
 def _device(config: RootConfig) -> str:
     from foretune.train import choose_device
 
-    return choose_device(config.trainer.device)
+    asked, executor = config.trainer.device, config.executor
+    if executor.kind == "ray" and executor.ray.gpus and asked is Device.auto:
+        return "cuda"  # of the cluster's nodes; this machine may have none
+    return choose_device(asked)
 
 
 def _known_params() -> Sequence[str]:

@@ -11,8 +11,7 @@ from foretune.build import build_setup, build_storage, build_study, check_output
 from foretune.build_executor import build_executor, start_workers_early
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import SearchSummary
-from foretune.history import mask_url
+from foretune.core import SearchSummary, masked
 
 if TYPE_CHECKING:
     from foretune.history.job import HistoryReport
@@ -34,15 +33,16 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
+    recorded = {key: masked(value) for key, value in resolved.items()}
     match config.job:
         case "search":
-            return run_search_job(config, _without_credentials(resolved))
+            return run_search_job(config, recorded)
         case "ui":
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
         case "benchmark":
-            return _benchmark(config, _without_credentials(resolved))
+            return _benchmark(config, recorded)
         case name:
             from foretune.console import print_report
 
@@ -55,7 +55,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
     from foretune.model_choice import narrow, with_head_start
-    from foretune.search import plot_search, run_search
+    from foretune.search import Stopwatch, plot_search, rehearsal, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
 
@@ -65,38 +65,27 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
         setup = with_head_start(setup, config, storage)
-        study, plan = build_study(setup, config, storage, resolved)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
+                time_step, stopwatch = rehearsal(executor), Stopwatch()
+                study, plan = build_study(setup, config, storage, resolved, time_step=time_step)
                 summary = run_search(
                     study,
                     space=setup.space,
                     executor=executor,
                     plan=plan,
-                    observers=[console, tracker],
+                    observers=[console, tracker, stopwatch],
                     seed=config.search.seed,
                 )
             test: Mapping[str, float] = {}
             if summary.model_dir is not None:
                 test = test_metrics(summary.model_dir, setup.data, config.trainer)
             plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
+            summary = stopwatch.written_into(summary)
             ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
             for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)
     return not summary.interrupted
-
-
-def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
-    """The configuration as it may be recorded: no user and password in any URL."""
-
-    def masked(value: object) -> object:
-        if isinstance(value, str):
-            return mask_url(value)
-        if isinstance(value, Mapping):
-            return {key: masked(member) for key, member in value.items()}
-        return [masked(member) for member in value] if isinstance(value, list) else value
-
-    return {key: masked(value) for key, value in config.items()}
 
 
 def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:

@@ -46,7 +46,10 @@ class CommandLine:
 
     def __call__(self, *words: str) -> tuple[int, str]:
         process = self.start(*words)
-        out, _ = process.communicate(timeout=240)
+        try:
+            out, _ = process.communicate(timeout=240)
+        finally:
+            process.kill()
         return process.returncode, out
 
 

@@ -13,11 +13,13 @@ from foretune.core.errors import (
     TrialFailed,
     unknown_name,
 )
-from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.events import Forecast, NullObserver, Observer, SearchPlan, SearchSummary
 from foretune.core.executor import Executor, OnReport
+from foretune.core.safe_text import mask_url, masked, printable
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
+    FORESEEN_S,
     EpochReport,
     Objective,
     OnEpoch,
@@ -29,11 +31,13 @@ from foretune.core.trial import (
 )
 
 __all__ = [
+    "FORESEEN_S",
     "Budget",
     "ConfigError",
     "DataError",
     "EpochReport",
     "Executor",
+    "Forecast",
     "ForetuneError",
     "HistoryError",
     "ModelError",
@@ -54,6 +58,9 @@ __all__ = [
     "TrialSpec",
     "derive_seed",
     "format_duration",
+    "mask_url",
+    "masked",
     "parse_duration",
+    "printable",
     "unknown_name",
 ]

@@ -11,6 +11,7 @@ from typing import Protocol
 ParamValue = str | int | float | bool | None
 OnEpoch = Callable[["EpochReport"], bool]
 """Called after each epoch's validation; its answer says whether the trial should stop now."""
+FORESEEN_S = "foreseen_s"  # metric of a rehearsal: seconds that the trial would take
 
 
 class Status(StrEnum):
@@ -38,6 +39,8 @@ class TrialSpec:
             it. None: never.
         micro_batches: Parts that each batch is computed in, for want of memory; the gradient is
             that of the whole batch.
+        rehearses: Whether to take but a few steps, and to say with the metric `FORESEEN_S` how long
+            the whole would take. No epoch is finished and nothing is saved.
     """
 
     number: int
@@ -48,6 +51,7 @@ class TrialSpec:
     deadline_s: float | None = None
     checkpoint: Path | None = None
     micro_batches: int = 1
+    rehearses: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from foretune.history.job import HistoryReport, run_history_job
 from foretune.history.read import read_history
 from foretune.history.records import Curves, HistoryRecords, ParamColumn, StudyRecord
 from foretune.history.store import open_storage
-from foretune.history.urls import mask_url
 
 __all__ = [
     "Curves",
@@ -22,7 +21,6 @@ __all__ = [
     "import_history",
     "installed_versions",
     "list_studies",
-    "mask_url",
     "merge_histories",
     "open_storage",
     "read_history",

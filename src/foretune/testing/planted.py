@@ -132,6 +132,7 @@ class Run:
             config={},
             notes=(),
             folder=self.folder,
+            space=self.space,
         )
         return run_search(
             self.study,

@@ -15,6 +15,7 @@ import torch
 from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import (
+    FORESEEN_S,
     ConfigError,
     EpochReport,
     OnEpoch,
@@ -107,7 +108,7 @@ class TrainObjective:
             spec=spec,
             status=status,
             score=None if best is None or failed else best.score,
-            metrics={} if best is None or failed else best.metrics,
+            metrics=_metrics(progress, failed=failed),
             epochs=tuple(progress.epochs),
             resources=resources,
             reason=reason,
@@ -159,6 +160,9 @@ class TrainObjective:
             seed=spec.seed,
             micro_batches=spec.micro_batches,
         )
+        if spec.rehearses:
+            progress.foreseen_s = steps.rehearse()
+            return network
         checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
         if self._resumes(spec, checkpoint, steps, progress):
             log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
@@ -248,6 +252,13 @@ def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
         return Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
+
+
+def _metrics(progress: Progress, *, failed: bool) -> Mapping[str, float]:
+    """The best epoch's; of a rehearsal, what it foresees."""
+    if progress.foreseen_s is not None:
+        return {FORESEEN_S: progress.foreseen_s}
+    return {} if progress.best is None or failed else progress.best.metrics
 
 
 def _size(tensors: Mapping[str, torch.Tensor]) -> int:

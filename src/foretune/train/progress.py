@@ -24,6 +24,7 @@ class Progress:
         stale: Epochs since.
         stopped: Why it was stopped before its last epoch; empty: it was not.
         before_s: Seconds that earlier processes spent on the trial.
+        foreseen_s: Seconds that the trial would take, where it is but rehearsed.
     """
 
     epochs: list[EpochReport] = field(default_factory=list)
@@ -34,6 +35,7 @@ class Progress:
     stale: int = 0
     stopped: str = ""
     before_s: float = 0.0
+    foreseen_s: float | None = None
 
     def snapshot(self, training: Training, seconds: float) -> Snapshot:
         """All of it, to go on from."""
