@@ -115,7 +115,7 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             m.name,
             *("" if math.isnan(m.probes[p]) else f"{m.probes[p]:.3f}" for p in probes),
             *(f"{m.score:.3f}" for _ in shown),
-            f"{m.low:.3f} to {m.high:.3f}",
+            f"{m.low:.3f} to {m.high:.3f}" if math.isfinite(m.high - m.low) else "not known",
             format_duration(m.seconds),
             f"{m.memory_mb:.0f} MB",
             _standing(found.choice, m.name),
