@@ -26,6 +26,7 @@ from foretune.config.compose import (
     to_config,
 )
 from foretune.config.location import conf_folder
+from foretune.config.private import mask_files
 from foretune.core import ForetuneError
 
 EXIT_USER = 2  # the user can mend it
@@ -118,6 +119,7 @@ def _run(composed: DictConfig) -> None:
     """A failure that the user can mend is a message, not a traceback."""
     from foretune.run import run
 
+    mask_files()
     settings = HydraConfig.get()
     logging.getLogger("optuna").setLevel(logging.WARNING)  # the console says it better
     try:

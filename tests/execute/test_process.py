@@ -7,7 +7,14 @@ import time
 import pytest
 
 from foretune.execute import ProcessExecutor, start_server
-from foretune.testing.executors import IsolatedContract, attempts, gone, group, spec
+from foretune.testing.executors import (
+    IsolatedContract,
+    attempts,
+    gone,
+    group,
+    one_after_another,
+    spec,
+)
 from foretune.testing.faults import FaultyRecipe
 
 
@@ -35,6 +42,24 @@ def test_three_run_at_a_time_and_none_waits_for_another(tmp_path):
     assert len({pid for _, pid, _, _ in attempts(tmp_path)}) == 3
 
 
+def test_what_the_kernel_killed_for_memory_runs_once_more_in_parts(tmp_path, monkeypatch):
+    """The kernel's own count, in a file of the test: a machine is not to be filled for it."""
+    counts = tmp_path / "vmstat"
+    counts.write_text("oom_kill 0\n")
+    monkeypatch.setattr("foretune.execute.memory._VMSTAT", counts)
+
+    def kills(spec, report):
+        counts.write_text(f"oom_kill {spec.micro_batches}\n")
+
+    executor = ProcessExecutor(FaultyRecipe(tmp_path, {0: "killed"}))
+    (result,) = one_after_another(executor, 1, kills)
+    assert result.out_of_memory
+    assert result.reason == (
+        "out of memory: the worker was killed by signal 9 (SIGKILL) by the system's OOM killer"
+    )
+    assert [micro for *_, micro in attempts(tmp_path)] == [1, 2]
+
+
 PARENT = """
 import sys
 from pathlib import Path
@@ -55,7 +80,7 @@ def test_a_worker_and_its_children_die_with_a_search_that_is_killed(tmp_path, fa
     )
     assert parent.stdout.readline() == "reported\n"
     pid = attempts(tmp_path)[0][1]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     if fault == "child":
         while len(group(pid)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -33,7 +33,7 @@ def test_a_pool_is_built_once_and_its_members_are_there_to_choose_from(foretune)
 def test_an_interrupted_pool_says_so_and_exits_130(foretune):
     process = foretune.start(*PACKAGED, "pool.build=[efficientnet_grey,resnet_objects]")
     pool = foretune.folder / "pool"
-    ended = time.monotonic() + 120
+    ended = time.monotonic() + 200
     while not pool.is_dir() and time.monotonic() < ended and process.poll() is None:
         time.sleep(0.2)
     time.sleep(1)

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,19 @@ def test_a_study_begun_anew_gets_a_new_run(database: Database, tmp_path: Path):
     assert len(all_runs(database, "search")) == 2
 
 
+def test_a_process_that_joins_a_young_study_shares_its_run(database: Database, tmp_path: Path):
+    """Its plan was made before the first trial ended, and is heard of after several did."""
+    joining = replace(example_plan(tmp_path), seen_s=time.time())
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path))
+    with MlflowTracker(database) as late:
+        late.search_started(joining)
+    assert len(all_runs(database, "search")) == 1
+    with MlflowTracker(database) as anew:
+        anew.search_started(replace(joining, seen_s=time.time() + 1))
+    assert len(all_runs(database, "search")) == 2
+
+
 def test_a_search_interrupted_in_its_first_trial_keeps_its_run(database: Database, tmp_path: Path):
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), MlflowTracker(database) as tracker:  # noqa: PT012
@@ -242,6 +256,25 @@ def test_the_best_model_is_copied_once(database: Database, tmp_path: Path, model
     assert not (second / "artifacts" / "python_model.pkl").exists()
     requirements = (second / "requirements.txt").read_text()
     assert "torch==" in requirements
+
+
+def test_a_record_that_others_wrote_deletes_nothing_outside_of_it(
+    database: Database, tmp_path: Path, model_dir: Path
+):
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), scores=[0.8, 0.7], model_dir=model_dir)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "MLmodel").touch()
+    with sqlite3.connect(database.folder / "mlflow.db") as db:
+        db.execute("UPDATE logged_models SET artifact_location = ?", (precious.as_uri(),))
+    with MlflowTracker(database) as tracker:
+        play_search(
+            tracker, example_plan(tmp_path, n_done=2), scores=[0.8, 0.7, 0.9], model_dir=model_dir
+        )
+        (line,) = [text for text in tracker.closing_lines() if "load_model" in text]
+    assert (precious / "MLmodel").exists()
+    assert str(database.folder) in line
 
 
 def test_the_model_is_not_copied_where_that_is_turned_off(

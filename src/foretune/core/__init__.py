@@ -15,6 +15,7 @@ from foretune.core.errors import (
 )
 from foretune.core.events import Forecast, NullObserver, Observer, SearchPlan, SearchSummary
 from foretune.core.executor import Executor, OnReport
+from foretune.core.safe_text import mask_url, masked, printable
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
@@ -57,6 +58,9 @@ __all__ = [
     "TrialSpec",
     "derive_seed",
     "format_duration",
+    "mask_url",
+    "masked",
     "parse_duration",
+    "printable",
     "unknown_name",
 ]

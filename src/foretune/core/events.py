@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +42,10 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        keeps_model: Whether the best trial's model is kept on disk.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
+        seen_s: When the study was looked at for this, in seconds of the clock.
         forecast: How long its trials will take; None: nothing tells.
     """
 
@@ -57,7 +60,9 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    keeps_model: bool = True
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
+    seen_s: float = math.inf
     forecast: Forecast | None = None
 
 

@@ -50,7 +50,8 @@ from foretune.search.tell import (
     give_up,
     keep_and_tell,
 )
-from foretune.search.twins import known_result, surplus, wait_for_earlier
+from foretune.search.turns import wait_for_earlier
+from foretune.search.twins import known_result, surplus
 from foretune.search.why import why
 from foretune.space import Point, Space, point_key
 
@@ -173,7 +174,7 @@ class _Search:
         try:
             lease.take()
             params = suggest(trial, self.space)
-            earlier = wait_for_earlier(self.study, trial, self.space, self.running)
+            earlier = wait_for_earlier(self.study, trial.number, self.space)
             if (needless := surplus(trial, earlier, self.plan.budget, self.running)) is not None:
                 lease.release()
                 drop(self.study, trial, needless)
@@ -214,7 +215,7 @@ class _Search:
             number=number,
             params=params,
             seed=seed,
-            save_to=trial_folder(self.plan.folder, number),
+            save_to=trial_folder(self.plan.folder, number) if self.plan.keeps_model else None,
             save_above=best if best is not None and on_disk else -math.inf,
             deadline_s=left,
             checkpoint=checkpoint_file(self.plan.folder, seed),

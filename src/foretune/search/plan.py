@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def plan_search(
     ``n_trials`` is cut to the number of different points that the method can suggest. How many
     trials will fit is told by ``past`` trials and ``time_step`` (`forecast`).
     """
-    so_far = progress(study)
+    seen_s, so_far = time.time(), progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
         budget = dataclasses.replace(budget, n_trials=method.n_points)
         notes = [*notes, f"the space holds {method.n_points:,} points: the search ends after them"]
@@ -77,6 +78,7 @@ def plan_search(
         notes=(*notes, *method.notes, *plan),
         folder=folder,
         ended=ended,
+        seen_s=seen_s,
         forecast=foreseen,
     )
 

@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
-from foretune.search.lease import SigningSampler, holder_lives, is_new, last_sign_of_life
+from foretune.search.lease import is_new, is_running, last_sign_of_life
+from foretune.search.turns import InTurnSampler
 from foretune.space import Space
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def open_study(
         storage=storage,
         study_name=name,
         direction=direction,
-        sampler=SigningSampler(sampler),
+        sampler=InTurnSampler(sampler, space),
         pruner=pruner,
         load_if_exists=True,
     )
@@ -152,13 +153,6 @@ def progress(study: Study, mine: Collection[int] = ()) -> Progress:
         best=best[0] if best else None,
         best_number=-best[1] if best else None,
     )
-
-
-def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
-    """Whether this process (``mine``) or another live one is running ``trial``."""
-    if trial.state != TrialState.RUNNING:
-        return False
-    return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:

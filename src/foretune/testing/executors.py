@@ -36,6 +36,7 @@ from foretune.testing.faults import FaultyRecipe
 from foretune.testing.planted import Run
 
 POINT: dict[str, ParamValue] = {"model": "small", "lr": 1e-3, "epochs": 3, "optimiser": "adam"}
+TIME_S = 3.0  # a trial without a fault takes milliseconds, also beside other work
 Make = Callable[..., Executor]
 
 
@@ -61,8 +62,8 @@ def group(pid: int) -> list[int]:
     return found
 
 
-def gone(pid: int, *, within_s: float = 5.0) -> bool:
-    """Whether a process group ends in time."""
+def gone(pid: int, *, within_s: float = 60.0) -> bool:
+    """Whether a killed group ends; the kernel needs a moment beside other work."""
     deadline = time.monotonic() + within_s
     while group(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -190,12 +191,12 @@ class IsolatedContract(ExecutorContract):
         self, make: Make, tmp_path: Path, fault: str
     ) -> None:
         """Its last epoch's score is a bound."""
-        bad, good = one_after_another(make(FaultyRecipe(tmp_path, {0: fault}), timeout_s=0.5), 2)
+        bad, good = one_after_another(make(FaultyRecipe(tmp_path, {0: fault}), timeout_s=TIME_S), 2)
         assert (bad.status, bad.censored) == (Status.PRUNED, True)
-        assert bad.reason == "timed out after 0.5 s"
+        assert bad.reason == f"timed out after {TIME_S} s"
         assert bad.score == bad.epochs[-1].score
         assert good.status is Status.COMPLETED
-        assert group(attempts(tmp_path)[0][1]) == []
+        assert gone(attempts(tmp_path)[0][1])
 
     def test_a_hang_before_the_first_epoch_has_failed(self, make: Make, tmp_path: Path) -> None:
         """There is no score to bound anything."""
@@ -206,7 +207,8 @@ class IsolatedContract(ExecutorContract):
 
     def test_the_clock_of_a_trial_starts_with_it(self, make: Make, tmp_path: Path) -> None:
         """Starting a worker may take longer than a trial may."""
-        results = one_after_another(make(FaultyRecipe(tmp_path), timeout_s=0.2), 2)
+        recipe = FaultyRecipe(tmp_path, start_s=TIME_S + 1)
+        results = one_after_another(make(recipe, timeout_s=TIME_S), 2)
         assert [r.status for r in results] == [Status.COMPLETED] * 2
 
     def test_where_all_die_the_search_is_told(self, make: Make, tmp_path: Path) -> None:
