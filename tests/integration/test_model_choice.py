@@ -32,6 +32,7 @@ def config(tmp_path):
     config.space.params = {"lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}}
     config.storage.url = f"sqlite:///{tmp_path}/history.db"
     config.outputs = str(tmp_path / "outputs")
+    config.history.seed = False
     config.search.meta.cache_dir = str(tmp_path / "cache")
     config.search.n_trials = 3
     config.selection.keep = 2

@@ -51,7 +51,7 @@ def test_choose(candidates, threshold, name, tied):
             [BERT, TINY],
             "bert has a predicted score of 0.880 (0.860 to 0.900), the best, and no other model is "
             "within 0.01 of it. It is not sure: so few rows do not tell it apart from tiny 0.860 "
-            "(0.840 to 0.880), whose intervals overlap its own.",
+            "(0.840 to 0.880), whose interval overlaps its own.",
         ),
         (
             [BERT, candidate("far", 0.70)],

@@ -42,6 +42,7 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        keeps_model: Whether the best trial's model is kept on disk.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
         seen_s: When the study was looked at for this, in seconds of the clock.
@@ -59,6 +60,7 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    keeps_model: bool = True
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
     seen_s: float = math.inf
     forecast: Forecast | None = None

@@ -93,6 +93,8 @@ class TrialResult:
             of what it might have come to, and its model is lost.
         out_of_memory: Whether it failed for want of memory.
         micro_batches: Parts that each batch was computed in at last.
+        test: The best epoch's metrics on the test rows, where they were asked for.
+        test_score: The score that they mean. Nothing is ever chosen by it.
     """
 
     spec: TrialSpec
@@ -106,6 +108,8 @@ class TrialResult:
     censored: bool = False
     out_of_memory: bool = False
     micro_batches: int = 1
+    test: Mapping[str, float] = field(default_factory=dict)
+    test_score: float | None = None
 
 
 class Objective(Protocol):

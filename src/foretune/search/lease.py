@@ -14,9 +14,10 @@ from types import TracebackType
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from foretune.history.attrs import LEASE
+
 logger = logging.getLogger(__name__)
 
-LEASE = "lease"  # trial attribute: who runs the trial, and until when to believe it
 LASTS_S = 120.0  # a process of another machine that is silent for so long is gone
 RENEWED_S = 20.0  # several attempts fit in before anyone gives it up
 UNSIGNED_S = 5.0  # between a trial's beginning and its first signature: one write (taste)

@@ -215,7 +215,7 @@ class _Search:
             number=number,
             params=params,
             seed=seed,
-            save_to=trial_folder(self.plan.folder, number),
+            save_to=trial_folder(self.plan.folder, number) if self.plan.keeps_model else None,
             save_above=best if best is not None and on_disk else -math.inf,
             deadline_s=left,
             checkpoint=checkpoint_file(self.plan.folder, seed),

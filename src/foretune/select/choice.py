@@ -114,9 +114,10 @@ def _doubt(chosen: Candidate, unsure: list[Candidate]) -> str:
         return ""
     named = ", ".join(f"{c.name} {_scored(c)}" for c in unsure[:_NAMED])
     more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
+    overlap = "interval overlaps" if len(unsure) == 1 else "intervals overlap"
     return (
-        f" It is not sure: so few rows do not tell it apart from {named}{more}, whose intervals"
-        " overlap its own."
+        f" It is not sure: so few rows do not tell it apart from {named}{more}, whose {overlap} its"
+        " own."
     )
 
 

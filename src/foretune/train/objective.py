@@ -30,7 +30,7 @@ from foretune.train.data import TaskData
 from foretune.train.device import build_accelerator, set_threads
 from foretune.train.export import save_model
 from foretune.train.head_start import MakeHead, start_head
-from foretune.train.loop import Epoch, Training, learnt
+from foretune.train.loop import Epoch, Training, evaluate, learnt
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
 from foretune.train.params import TrialParams
@@ -80,11 +80,13 @@ class TrainObjective:
         params = self._params(spec)
         set_threads(self.config.threads)
         progress, no_memory = Progress(), False
+        test: Mapping[str, float] = {}
         device = self._accelerator.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
             try:
                 network = self._train(spec, params, on_epoch, progress, meter)
+                test = self._tested(network, params, progress)
                 status, reason = _status(progress, params)
             except TrialFailed as error:
                 network, status, reason = None, Status.FAILED, str(error)
@@ -98,7 +100,8 @@ class TrainObjective:
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
         resources = dataclasses.replace(resources, seconds=progress.before_s + resources.seconds)
         model_dir = None
-        if network is not None and progress.best_state is not None and spec.save_to is not None:
+        kept = progress.best is not None and progress.best.score > spec.save_above
+        if network is not None and progress.best_state is not None and kept and spec.save_to:
             network.load_state_dict(progress.best_state, strict=False)
             model_dir = spec.save_to
             self._save(model_dir, network, params, progress)
@@ -115,7 +118,26 @@ class TrainObjective:
             model_dir=model_dir,
             out_of_memory=no_memory,
             micro_batches=spec.micro_batches,
+            test=test,
+            test_score=self.data.info.score(test) if test else None,
         )
+
+    def _tested(
+        self, network: Network, params: TrialParams, progress: Progress
+    ) -> Mapping[str, float]:
+        """The best epoch's metrics on the test rows, if they are asked for."""
+        if not self.config.test_trials or progress.best_state is None:
+            return {}
+        network.load_state_dict(progress.best_state, strict=False)
+        bench = self._workshop.bench(self.cards[params.model])
+        references = bench.references("test")
+        found = evaluate(
+            network,
+            bench.feed(network, "test"),
+            batch_size=self.config.eval_batch_size,
+            measure=lambda predictions: compute(self.data.info, predictions, references),
+        )
+        return {name: found[f"eval_{name}"] for name in self.data.info.metrics}
 
     def _params(self, spec: TrialSpec) -> TrialParams:
         name = spec.params.get("model")
@@ -217,7 +239,8 @@ class TrainObjective:
         progress.stale += 1
         if progress.best is None or report.score > progress.best.score:
             progress.best, progress.stale = report, 0
-            if spec.save_to is not None and report.score > spec.save_above:
+            kept = spec.save_to is not None and report.score > spec.save_above
+            if kept or self.config.test_trials:
                 progress.best_state = {
                     name: value.detach().cpu().clone() for name, value in learnt(network).items()
                 }
