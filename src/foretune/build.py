@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.search import FREEZE_THAW
 from foretune.config.schema.space import SpaceConfig
 from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
 from foretune.history import HistoryRecords, read_history
@@ -19,6 +20,7 @@ from foretune.history.store import open_storage
 from foretune.search import (
     build_method,
     build_pruner,
+    build_turns,
     open_study,
     plan_search,
     study_name,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.search.turns import Turns
     from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set, beside the others
@@ -113,8 +116,8 @@ def study_name_of(setup: Setup, config: RootConfig) -> str:
 
 def build_study(
     setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
-) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it.
+) -> tuple[Study, SearchPlan, Turns]:
+    """The search's study, created or taken up again, the plan for it, and whose turn it is.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -122,7 +125,7 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    learns = "meta" in (method_name, config.search.stops_by)
+    learns = method_name == "meta" or config.search.stops_by in ("meta", FREEZE_THAW)
     past = past_studies(config, info) if learns else None
     method = build_method(config.search, setup.space, history=past)
     name = study_name_of(setup, config)
@@ -156,7 +159,7 @@ def build_study(
         took_s=_took_s(past, info),
         n_workers=config.executor.n_workers,
     )
-    return study, plan
+    return study, plan, build_turns(config.search, history=past)
 
 
 def _attributes(setup: Setup) -> dict[str, object]:

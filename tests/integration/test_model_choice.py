@@ -45,7 +45,7 @@ def test_the_chosen_model_leads_and_the_study_remembers_why(config):
     assert any("The search goes on with it and" in note for note in setup.notes)
     chosen = next(iter(setup.cards))
     assert setup.space.defaults[0]["model"] == chosen
-    study, plan = build_study(setup, config, storage, {})
+    study, plan, _ = build_study(setup, config, storage, {})
     held = study.user_attrs["selection"]
     assert held["chosen"] == chosen
     assert set(held["probes"]) == set(whole.cards)

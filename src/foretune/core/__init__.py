@@ -18,6 +18,7 @@ from foretune.core.executor import Executor, OnReport
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
+    Answer,
     EpochReport,
     Objective,
     OnEpoch,
@@ -29,6 +30,7 @@ from foretune.core.trial import (
 )
 
 __all__ = [
+    "Answer",
     "Budget",
     "ConfigError",
     "DataError",

@@ -77,8 +77,16 @@ class Observer(Protocol):
         """An epoch of the running trial ended."""
         ...
 
+    def trial_paused(self, result: TrialResult) -> None:
+        """The trial was put aside after an epoch; it may go on some day."""
+        ...
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
+        """A paused trial goes on, maybe one that another process paused."""
+        ...
+
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
-        """The trial ended, well or not."""
+        """The trial ended, well or not; one that was never resumed ends with its search."""
         ...
 
     def search_ended(self, summary: SearchSummary) -> None:
@@ -96,6 +104,12 @@ class NullObserver:
         """Ignore."""
 
     def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+        """Ignore."""
+
+    def trial_paused(self, result: TrialResult) -> None:
+        """Ignore."""
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
         """Ignore."""
 
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:

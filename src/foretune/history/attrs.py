@@ -40,6 +40,7 @@ METRICS = "metrics"
 CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
 MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
 STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
+PAUSES = "pauses"  # when a freeze-thaw search put it aside and took it up again, and why
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

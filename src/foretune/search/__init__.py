@@ -4,7 +4,7 @@ May import meta, history, space, core, config.schema and optuna; torch only thro
 """
 
 from foretune.search.loop import SearchError, run_search
-from foretune.search.method import Method, build_method, build_pruner
+from foretune.search.method import Method, build_method, build_pruner, build_turns
 from foretune.search.plan import plan_search
 from foretune.search.plots import plot_search
 from foretune.search.study import Progress, open_study, progress, study_name
@@ -15,6 +15,7 @@ __all__ = [
     "SearchError",
     "build_method",
     "build_pruner",
+    "build_turns",
     "open_study",
     "plan_search",
     "plot_search",

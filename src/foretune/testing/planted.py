@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.config.schema.search import SearchConfig
 from foretune.core import (
+    Answer,
     EpochReport,
     Executor,
     NullObserver,
@@ -34,6 +35,7 @@ from foretune.execute import InlineExecutor
 from foretune.search import (
     build_method,
     build_pruner,
+    build_turns,
     open_study,
     plan_search,
     run_search,
@@ -90,8 +92,11 @@ def train_planted(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
     for epoch in range(1, int(spec.params.get("epochs") or 1) + 1):
         score = planted_score(spec.params) - 0.1 / epoch
         reports.append(EpochReport(epoch, score, {"eval_loss": -score}, seconds=0.0))
-        if on_epoch(reports[-1]):
+        answer = Answer(on_epoch(reports[-1]))
+        if answer is Answer.STOP:
             return TrialResult(spec, Status.PRUNED, score, epochs=tuple(reports), reason="stopped")
+        if answer is Answer.PAUSE and epoch < int(spec.params.get("epochs") or 1):
+            return TrialResult(spec, Status.PAUSED, score, epochs=tuple(reports))
     return TrialResult(spec, Status.COMPLETED, reports[-1].score, epochs=tuple(reports))
 
 
@@ -138,6 +143,7 @@ class Run:
             space=self.space,
             executor=self.executor or InlineExecutor(self.objective),
             plan=self.plan,
+            turns=build_turns(self.config, history=self.history),
             observers=self.observers,
             seed=self.config.seed,
         )

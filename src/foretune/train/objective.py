@@ -15,6 +15,7 @@ import torch
 from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import (
+    Answer,
     ConfigError,
     EpochReport,
     OnEpoch,
@@ -162,9 +163,11 @@ class TrainObjective:
         checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
         if self._resumes(spec, checkpoint, steps, progress):
             log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
-            stops = [on_epoch(report) for report in progress.epochs]
-            if any(stops):
-                progress.stopped = f"pruned after epoch {len(progress.epochs)} of {params.epochs}"
+            answers = [Answer(on_epoch(report)) for report in progress.epochs]
+            progress.paused = answers[-1] is Answer.PAUSE  # before, the next epoch was free
+            if progress.paused or Answer.STOP in answers:
+                how = "paused" if progress.paused else "pruned"
+                progress.stopped = f"{how} after epoch {len(progress.epochs)} of {params.epochs}"
                 return network
         last = meter.seconds
         for epoch in steps.epochs():
@@ -174,7 +177,8 @@ class TrainObjective:
             report = self._report(epoch, now - last)
             last = now
             self._note(spec, network, report, progress)
-            if on_epoch(report):
+            asked = Answer(on_epoch(report))
+            if asked is Answer.STOP:
                 progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
             elif spec.deadline_s is not None and now >= spec.deadline_s:
                 progress.stopped = (
@@ -184,8 +188,15 @@ class TrainObjective:
             patience = self.config.patience
             if progress.stopped or (patience is not None and progress.stale >= patience):
                 break
-            if epoch.number < params.epochs and checkpoint.is_due(_size(steps.tensors())):
+            if epoch.number == params.epochs:
+                continue
+            pauses = asked is Answer.PAUSE and checkpoint.is_on
+            if pauses or checkpoint.is_due(_size(steps.tensors())):
                 checkpoint.write(progress.snapshot(steps, meter.seconds))
+            if pauses and checkpoint.is_on:  # a disk that is full holds nothing to go on from
+                progress.stopped = f"paused after epoch {epoch.number} of {params.epochs}"
+                progress.paused = True
+                break
         return network
 
     def _resumes(
@@ -246,7 +257,7 @@ def _freeze_imports() -> None:
 
 def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
-        return Status.PRUNED, progress.stopped
+        return Status.PAUSED if progress.paused else Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
 
 

@@ -1,0 +1,49 @@
+"""What has a search come to when it ends?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.study import Study
+
+from foretune.core import ForetuneError, SearchPlan, SearchSummary
+from foretune.history.attrs import FAILURE
+from foretune.search.best_model import best_model
+from foretune.search.study import counted, failed, progress
+
+
+class SearchError(ForetuneError):
+    """Every trial failed; says why they did."""
+
+
+def summarise(study: Study, plan: SearchPlan, *, interrupted: bool) -> SearchSummary:
+    """What the study holds now, over all its runs.
+
+    Raises:
+        SearchError: Every trial failed.
+    """
+    trials = counted(study.get_trials(deepcopy=False))
+    end = progress(study)
+    if end.best_number is None and failed(trials) and not interrupted:
+        raise SearchError(all_failed([t.user_attrs.get(FAILURE, "") for t in failed(trials)]))
+    best = {} if end.best_number is None else study.trials[end.best_number].params
+    return SearchSummary(
+        n_trials=len(trials),
+        n_failed=len(failed(trials)),
+        seconds=end.seconds,
+        interrupted=interrupted,
+        best_number=end.best_number,
+        best_score=end.best,
+        best_params=best,
+        model_dir=best_model(plan.folder),
+    )
+
+
+def all_failed(reasons: Sequence[str]) -> str:
+    """One message that names every different reason once, the frequent ones first."""
+    counts = {reason: list(reasons).count(reason) for reason in dict.fromkeys(reasons)}
+    lines = [f"{n} x {reason}" for reason, n in sorted(counts.items(), key=lambda c: -c[1])]
+    return (
+        f"all of the first {len(reasons)} trials failed, so the search stops: {'; '.join(lines)}. "
+        "Mend the cause and run the same command again"
+    )
