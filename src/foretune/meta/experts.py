@@ -141,6 +141,11 @@ class HistoryExpert:
         bounds = centre + quantiles[:, None] * sd
         return np.mean([scale.undo(bounds) for scale in self.scales], axis=0)
 
+    @property
+    def expected(self) -> np.ndarray:
+        """What the networks expect of the observed configurations before any trial, (n,)."""
+        return self.features.mean[:, : self.n_observed].mean(0).numpy()
+
     def leave_one_out(self) -> np.ndarray:
         """See `Expert`: the members' mean."""
         n = self.n_observed

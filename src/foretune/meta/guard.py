@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ _MIN_TRIALS = 4
 _BOOTSTRAPS = 64
 _TRUSTED, _IGNORED = 0.5, 0.25
 MEMORY = 3  # votes that must all be in favour, once the history was let go
+_CONTRADICTION = -2.6  # deviations of Kendall's tau from chance: one in two hundred
+_MIN_CONTRADICTING = 6
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class Verdict:
         weight: How much, in [0, 1]: the least of the latest votes.
         n: Observations that it was judged by.
         vote: Share of bootstrap samples in which the history predicts better; None: no vote yet.
+        contradicted: Whether the observations rank the other way round than the history expects.
     """
 
     weight: float
     n: int
     vote: float | None = None
+    contradicted: bool = False
 
     @staticmethod
     def possible(n: int) -> bool:
@@ -76,6 +81,28 @@ def judge(
     wrong = [_discordant(side, y)[pick].sum((1, 2)) for side in (history, target)]
     vote = float(np.mean(wrong[0] <= wrong[1]))
     return Verdict(min([vote, *before]), n, vote)
+
+
+def contradicts(expected: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a history ranks configurations the wrong way round, which is knowledge as well.
+
+    A loss that was recorded as a score to maximise does. By Kendall's tau and its normal
+    approximation, so that one side's scale does not matter.
+
+    Args:
+        expected: What the history expects of each trial before any of them, (n,).
+        y: What was observed, (n,).
+
+    >>> contradicts(np.arange(8.0), -np.arange(8.0)), contradicts(np.arange(8.0), np.arange(8.0))
+    (True, False)
+    """
+    n = len(y)
+    if n < _MIN_CONTRADICTING:
+        return False
+    pairs = np.triu_indices(n, 1)
+    signs = [np.sign(side[pairs[0]] - side[pairs[1]]) for side in (expected, y)]
+    tau = float(np.mean(signs[0] * signs[1]))
+    return tau < _CONTRADICTION * math.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))
 
 
 def _discordant(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from foretune.meta.portfolio import Regressors, candidates, greedy
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
 from foretune.meta.training import Batches, train, untrained
+from foretune.meta.transfer import Transfer, measure
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,11 @@ class MetaModel:
         if path is not None:
             cache.save(path, network)
         return cls(tasks, context, network, settings)
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        """Whether the past tasks say anything of each other."""
+        return measure(self.network, Batches.of(self.tasks, self.context))
 
     @property
     def codec(self) -> Codec:

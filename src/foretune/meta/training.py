@@ -83,7 +83,7 @@ def train(batches: Batches, settings: MetaSettings, *, members: int) -> DeepKern
     """
     rng = np.random.default_rng(0)
     network = untrained(batches, members)
-    seen, unseen = _chances(batches.sizes, members, settings.support_size, rng)
+    seen, unseen = _chances(batches.sizes, members, settings.support_size)
     losses = _LOSSES[settings.ablation.training]
     # Adam's step for b tasks is the root of b times that for one (Krizhevsky 2014).
     lr = settings.meta_lr * math.sqrt(_TASKS_PER_STEP)
@@ -138,22 +138,30 @@ def _calibrate(
         schedule.step()
 
 
-def _chances(
-    sizes: np.ndarray, members: int, support: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """How likely each member draws each task: in training, and in calibration. (M, t) each.
+def left_out(sizes: np.ndarray, members: int) -> np.ndarray:
+    """Which tasks each member's training never sees, (M, t).
 
     Members leave out different tasks. With fewer than four tasks none can be spared.
+
+    Args:
+        sizes: Points of each task, (t,).
+        members: M.
     """
-    weight = np.tile(np.minimum(sizes, 2 * support).astype(float), (members, 1))
-    left_out = np.zeros(weight.shape, bool)
+    out = np.zeros((members, len(sizes)), bool)
     if len(sizes) >= _MIN_TO_LEAVE_OUT:
         n_out = max(1, len(sizes) // _LEFT_OUT)
-        order = rng.permutation(len(sizes))
+        order = np.random.default_rng(0).permutation(len(sizes))
         for m in range(members):
-            left_out[m, order[np.arange(m * n_out, (m + 1) * n_out) % len(sizes)]] = True
-    train_on = weight * ~left_out
-    calibrate_on = weight * (left_out if left_out.any() else 1.0)
+            out[m, order[np.arange(m * n_out, (m + 1) * n_out) % len(sizes)]] = True
+    return out
+
+
+def _chances(sizes: np.ndarray, members: int, support: int) -> tuple[np.ndarray, np.ndarray]:
+    """How likely each member draws each task: in training, and in calibration. (M, t) each."""
+    weight = np.tile(np.minimum(sizes, 2 * support).astype(float), (members, 1))
+    unseen = left_out(sizes, members)
+    train_on = weight * ~unseen
+    calibrate_on = weight * (unseen if unseen.any() else 1.0)
     return (
         train_on / train_on.sum(1, keepdims=True),
         calibrate_on / calibrate_on.sum(1, keepdims=True),

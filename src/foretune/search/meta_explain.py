@@ -42,6 +42,8 @@ def explain(trial: FrozenTrial) -> str:
         since = f" since trial {why['since']}" if "since" in why else ""
         share = f"{100 * why['weight']:.0f} % of the vote"
         lines.append(f"History: {why['verdict']}{since} ({share}).")
+    if why.get("turned"):
+        lines.append("Its scores are read with their signs turned: they rank the wrong way round.")
     if why.get("nearest"):
         near = ", ".join(f"{name} ({share:.0%})" for name, share in why["nearest"].items())
         lines.append(f"Nearest past tasks: {near}.")

@@ -26,3 +26,10 @@ def recorded(history: Any, *, fingerprint: str | None, name: str | None) -> Hist
         and (fingerprint is None or s.user_attrs.get("fingerprint") != fingerprint)
     )
     return replace(history, studies=kept)
+
+
+def turn(records: HistoryRecords) -> HistoryRecords:
+    """A history in which every study was recorded in the other direction."""
+    return replace(
+        records, studies=tuple(replace(s, maximize=not s.maximize) for s in records.studies)
+    )

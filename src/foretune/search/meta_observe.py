@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -75,22 +76,35 @@ class StudyView:
 
     def since(self, verdict: str, number: int) -> int:
         """The first trial of the unbroken run of trials up to ``number`` with this verdict."""
-        for trial in sorted(self.trials, key=lambda t: -t.number):
-            why = trial.system_attrs.get(WHY_KEY)
-            if trial.number < number and isinstance(why, Mapping) and "verdict" in why:
-                same = why["verdict"] == verdict
-                return int(why.get("since", trial.number)) if same else number
+        for why in self._reasons(number):
+            if "verdict" in why:
+                return int(why.get("since", number)) if why["verdict"] == verdict else number
         return number
 
     def votes(self, number: int, n: int) -> list[float]:
-        """The guard's votes of the last ``n`` trials before ``number`` that it judged."""
-        reasons = (
-            t.system_attrs.get(WHY_KEY)
-            for t in sorted(self.trials, key=lambda t: -t.number)
-            if t.number < number
-        )
-        votes = [float(w["vote"]) for w in reasons if isinstance(w, Mapping) and "vote" in w]
+        """The guard's votes of the last ``n`` trials before ``number`` that it judged.
+
+        Only those on the way in which the history is read now.
+        """
+        turned = self.turned(number)
+        votes = [
+            float(why["vote"])
+            for why in self._reasons(number)
+            if "vote" in why and bool(why.get("turned")) == turned
+        ]
         return votes[:n]
+
+    def turned(self, number: int) -> bool:
+        """Whether the history was read with its scores' signs turned, when last it was asked."""
+        latest = next(self._reasons(number), None)
+        return latest is not None and bool(latest.get("turned"))
+
+    def _reasons(self, number: int) -> Iterator[Mapping[str, Any]]:
+        """Why the trials before ``number`` were suggested, the latest first."""
+        for trial in sorted(self.trials, key=lambda t: -t.number):
+            why = trial.system_attrs.get(WHY_KEY)
+            if trial.number < number and isinstance(why, Mapping):
+                yield why
 
     @cached_property
     def started(self) -> np.ndarray:

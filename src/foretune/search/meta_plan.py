@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
 
 from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
-from foretune.meta.guard import MEMORY, Verdict, judge
+from foretune.meta.guard import MEMORY, Verdict, contradicts, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_acquire import row_key
@@ -25,40 +27,67 @@ _Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
 
 
 class Planner:
-    """Plans trials of one study; keeps between them only what makes the next plan cheaper."""
+    """Plans trials of one study; keeps between them only what makes the next plan cheaper.
 
-    def __init__(self, model: MetaModel | None, settings: MetaSettings, seed: int) -> None:
-        """Args: the history, the numbers, the seed of the quasi-random start."""
+    Args:
+        model: The history.
+        settings: The numbers.
+        seed: Of the quasi-random start.
+        turn: Learns from the history with every score's sign turned; called where the study's
+            trials contradict it.
+    """
+
+    def __init__(
+        self,
+        model: MetaModel | None,
+        settings: MetaSettings,
+        seed: int,
+        turn: Callable[[], MetaModel | None] = lambda: None,
+    ) -> None:
         self.model = model
         self._settings = settings
         self._seed = seed
+        self._turn = turn
         self._fit: tuple[int, int, Tensor] | None = None  # columns, observations, parameters
         self._n_fits = 0
 
+    @cached_property
+    def _turned(self) -> MetaModel | None:
+        return self._turn()
+
     def plan(self, ask: Ask) -> Plan:
         """Plan one trial."""
-        space = believe(ask.view, self.model, ask.asked)
+        turned = ask.view.turned(ask.number)
+        plan = self._plan(ask, self._turned if turned else self.model)
+        if plan is None:  # the study's trials say that the history is the wrong way round
+            turned = not turned
+            plan = self._plan(ask, self._turned if turned else self.model, just_turned=True)
+        assert plan is not None
+        return replace(plan, why={**plan.why, "turned": True}) if turned else plan
+
+    def _plan(self, ask: Ask, model: MetaModel | None, *, just_turned: bool = False) -> Plan | None:
+        """Plan with one reading of the history; None: try the other, unless this is the other."""
+        space = believe(ask.view, model, ask.asked)
         rng = np.random.default_rng(ask.seed)
-        desk = Desk(ask, space, self.model, rng)
+        desk = Desk(ask, space, model, rng)
         if ask.attempt >= _ATTEMPTS:  # workers that think alike would collide for ever
             return desk.plan(desk.new_or_random(space.uniform(1, rng)), {"expert": "start"})
         default = self._next_default(ask, desk)
         if default is not None:
             row, given = default
             return desk.plan(row, {"expert": "default"}, exact=given)
-        if not desk.n_observed or (self.model and not self._settings.ablation.model):
+        if not desk.n_observed or (model and not self._settings.ablation.model):
             first = desk.next_of_portfolio()
             if first is not None:
                 return desk.plan(first, {"expert": "portfolio"} | desk.outlook(first))
-        if not desk.n_observed or (self.model is None and desk.n_tried < _n_start(desk)):
-            return self._start(desk, {})
-        return self._by_experts(desk)
+        if not desk.n_observed or (model is None and desk.n_tried < _n_start(desk)):
+            return desk.plan(self._start(desk), {"expert": "start"})
+        return self._by_experts(desk, just_turned)
 
-    def _start(self, desk: Desk, why: dict[str, object]) -> Plan:
-        """The middle of the space, then quasi-random configurations."""
+    def _start(self, desk: Desk) -> np.ndarray:
+        """The middle of the space, then quasi-random configurations, (1, p)."""
         space, n = desk.space, desk.n_tried
-        row = space.centre() if n == 0 else space.sobol(n, self._seed)
-        return desk.plan(desk.new_or_random(row), why | {"expert": "start"})
+        return desk.new_or_random(space.centre() if n == 0 else space.sobol(n, self._seed))
 
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
         """The first default that was not tried: its row (1, p) and its own values."""
@@ -79,16 +108,19 @@ class Planner:
                 return row, default
         return None
 
-    def _by_experts(self, desk: Desk) -> Plan:
-        expert, verdict = self._chosen(desk)
+    def _by_experts(self, desk: Desk, just_turned: bool) -> Plan | None:
+        expert, verdict = self._chosen(desk, just_turned)
         why: dict[str, object] = {"expert": expert.name}
         if verdict is not None:
+            if verdict.contradicted and not just_turned:
+                return None
             since = desk.ask.view.since(verdict.text, desk.ask.number)
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
             if verdict.vote is not None:
                 why["vote"] = round(verdict.vote, 3)
-            if verdict.lets_go and _starts_over(desk):
-                return self._start(desk, why)
+            if verdict.lets_go and not just_turned and _starts_over(desk):
+                row = self._start(desk)
+                return desk.plan(row, why | {"expert": "start"} | _told(desk, expert, row))
         feasible = desk.feasibility()
 
         def part(raw: np.ndarray) -> np.ndarray:
@@ -124,21 +156,20 @@ class Planner:
     ) -> Plan:
         """Of configurations (k, p) in the order of their value (k,), the cheapest of the best."""
         row = desk.cheapest(raw, value, self._settings.selection_threshold)
-        predicted = expert.predict(desk.inputs(row), np.array([0.0, -_Q90, _Q90]))[:, 0]
-        score, *interval = np.clip(desk.ask.view.sign * predicted, *desk.ask.bounds).tolist()
-        return desk.plan(
-            row, why | {"score": score, "interval": sorted(interval)} | desk.outlook(row)
-        )
+        return desk.plan(row, why | _told(desk, expert, row))
 
-    def _chosen(self, desk: Desk) -> tuple[Expert, Verdict | None]:
-        """Who makes this suggestion: the history, with the guard's weight as its probability."""
+    def _chosen(self, desk: Desk, just_turned: bool) -> tuple[Expert, Verdict | None]:
+        """Who makes this suggestion: the history, with the guard's weight as its probability.
+
+        A reading of the history that was just turned to is tried once, whatever the vote.
+        """
         observed, y, running = desk.observations()
         ablation = self._settings.ablation
-        if self.model is None or not ablation.model:
+        if desk.model is None or not ablation.model:
             return self._target(desk, observed, y, running), None
         history = HistoryExpert.fit(
-            self.model.network, observed=observed, y=y, running=running,
-            prior=self.model.spread_prior(desk.ask.metric), by_map=ablation.placing,
+            desk.model.network, observed=observed, y=y, running=running,
+            prior=desk.model.spread_prior(desk.ask.metric), by_map=ablation.placing,
         )  # fmt: skip
         if not (ablation.guard and Verdict.possible(len(y))):
             return history, Verdict(1.0, len(y))
@@ -147,7 +178,10 @@ class Planner:
         view = desk.ask.view
         votes = view.votes(desk.ask.number, MEMORY - 1) if view.started.any() else []
         verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng, before=votes)
-        return (history if rng.random() < verdict.weight else target), verdict
+        if verdict.lets_go and contradicts(history.expected, y):
+            verdict = replace(verdict, contradicted=True)
+        heard = just_turned or rng.random() < verdict.weight
+        return (history if heard else target), verdict
 
     def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
         groups = desk.space.codec.groups
@@ -165,6 +199,13 @@ class Planner:
         return expert
 
 
+def _told(desk: Desk, expert: Expert, row: np.ndarray) -> dict[str, object]:
+    """What is predicted of a configuration (1, p): score, interval, and `Desk.outlook`."""
+    predicted = expert.predict(desk.inputs(row), np.array([0.0, -_Q90, _Q90]))[:, 0]
+    score, *interval = np.clip(desk.ask.view.sign * predicted, *desk.ask.bounds).tolist()
+    return {"score": score, "interval": sorted(interval), **desk.outlook(row)}
+
+
 def _n_start(desk: Desk) -> int:
     """How many trials of a cold start are not chosen by a model."""
     return min(max(_MIN_START, len(desk.space.codec.params)), _MAX_START)
@@ -176,9 +217,9 @@ def _starts_over(desk: Desk) -> bool:
     The first such trial is the test: where it is worse than most of what the history picked, the
     history was of use after all, whatever it predicts now, and no more are spent.
     """
-    started = desk.ask.view.started[desk.scored]
-    scores = desk.ask.view.scores[desk.scored]
-    if desk.ask.view.started.sum() >= _n_start(desk):
+    view = desk.ask.view
+    started, scores = view.started[desk.scored], view.scores[desk.scored]
+    if view.started.sum() >= _n_start(desk) or view.turned(desk.ask.number):
         return False
     if not started.any() or started.all():
         return True

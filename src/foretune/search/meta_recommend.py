@@ -70,7 +70,7 @@ def recommend(
     with one_thread():
         folder = cache_folder(cache_dir)
         model = MetaModel.fit(records, settings, folder)
-        if model is None:
+        if model is None or model.transfer.none:
             return []
         return _picks(model, numbers(attrs.get("task_descriptors")), n)
 

@@ -21,7 +21,7 @@ from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.meta_desk import Ask, Plan
-from foretune.search.meta_history import recorded
+from foretune.search.meta_history import recorded, turn
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_threads import one_thread
@@ -200,25 +200,43 @@ class MetaSampler(BaseSampler):
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
         if name not in self._planners:
-            self._planners[name] = Planner(self._learn(study), self._settings, self._seed)
+            attrs, now = dict(study.user_attrs), self._learn(study.study_name, study.user_attrs)
+            self._planners[name] = Planner(
+                now, self._settings, self._seed, turn=lambda: self._learn(name, attrs, turned=True)
+            )
         return self._planners[name]
 
-    def _learn(self, study: Study) -> MetaModel | None:
+    def _learn(
+        self, name: str, attrs: Mapping[str, Any], *, turned: bool = False
+    ) -> MetaModel | None:
         if self._history is None or not self._settings.ablation.history:
             return None
-        same = None if self._include_same_data else study.user_attrs.get("fingerprint")
+        same = None if self._include_same_data else attrs.get("fingerprint")
         records = recorded(
-            self._history, fingerprint=None if same is None else str(same), name=study.study_name
+            self._history, fingerprint=None if same is None else str(same), name=name
         )
+        if turned:
+            _log.warning(
+                "The study's trials rank the other way round than the history's: it is read with"
+                " its scores' signs turned. Was a loss recorded as a score to maximise?"
+            )
+            records = turn(records)
         model = MetaModel.fit(records, self._settings, self._cache_dir)
         if model is None:
             level = logging.WARNING if records.studies else logging.INFO
             _log.log(level, "The history holds nothing to learn from; searching without it.")
-        else:
-            _log.info(
-                "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
-                model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+            return None
+        if self._settings.ablation.guard and model.transfer.none:
+            _log.warning(
+                "The history's %d studies say nothing of each other (rank correlation %.2f, at most"
+                " %.2f); searching without it.", model.transfer.n_tasks,
+                model.transfer.correlation, model.transfer.upper,
             )  # fmt: skip
+            return None
+        _log.info(
+            "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
+            model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+        )  # fmt: skip
         return model
 
 
