@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from foretune.core import ModelError, Status, TrialSpec
+from foretune.core import Answer, ModelError, Status, TrialSpec
 from foretune.execute import ProcessExecutor, WorkersDied, start_server
 from foretune.execute.process import MAX_DEATHS
 from foretune.testing.faults import FaultyRecipe
@@ -45,6 +45,12 @@ def run(tmp_path):
 
 def spec(number, **changes):
     return TrialSpec(number=number, params={**POINT, **changes}, seed=number)
+
+
+def test_a_worker_is_told_to_pause_and_not_merely_to_stop(run):
+    (result,) = run(n=1, on_report=lambda spec, report: Answer.PAUSE)
+    assert result.status is Status.PAUSED
+    assert len(result.epochs) == 1
 
 
 def attempts(folder):

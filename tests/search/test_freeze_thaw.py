@@ -1,6 +1,4 @@
-"""Freeze-thaw: epochs go to the most promising configuration, and nothing of a paused one is lost."""
-
-from dataclasses import replace
+"""Freeze-thaw: epochs go to who promises the most, and nothing of a paused trial is lost."""
 
 import numpy as np
 import optuna
@@ -11,10 +9,18 @@ from foretune.config.schema.search import MetaConfig, SearchConfig
 from foretune.core import NullObserver
 from foretune.history.store import open_storage
 from foretune.search.freeze_thaw import FreezeThaw, promise
-from foretune.search.pauses import is_paused, paused, pauses_of, put_aside, saved, take_up
+from foretune.search.pauses import is_paused, paused, pauses_of, put_aside, take_up
 from foretune.search.study import counted, progress
+from foretune.search.summary import savings
 from foretune.search.turns import Pause
-from foretune.testing.curves import BLOOMING, EPOCHS, CurveObjective, past_curves, planted_curve
+from foretune.testing.curves import (
+    BLOOMING,
+    EPOCHS,
+    CurveObjective,
+    InShifts,
+    past_curves,
+    planted_curve,
+)
 from foretune.testing.planted import Run
 
 
@@ -76,18 +82,17 @@ def test_fewer_epochs_find_the_same_best(make):
 
 def test_no_epoch_is_trained_twice_and_what_ends_is_told_once(make):
     told = Told()
-    run = make(observers=(told,))
+    run = make(observers=(told,), turns=InShifts())
     summary = run()
     trained = run.objective.trained
-    assert len(set(trained)) == len(trained)
+    assert len(set(trained)) == len(trained) == 16 * EPOCHS, "all are finished some day"
     assert summary.n_trials == len(run.trials) == 16
-    ended = [line[1] for line in told.lines if line[0] in ("completed", "pruned")]
-    assert sorted(ended) == list(range(16))
-    resumed = [line for line in told.lines if line[0] == "resumed"]
-    assert resumed, "this search takes some up again"
-    for trial in run.trials:
-        epochs = [epoch for number, epoch in trained if number == trial.number]
-        assert epochs == list(range(1, len(trial.intermediate_values) + 1))
+    assert [line[0] for line in told.lines if line[1] == 0] == [
+        "started", *["paused", "resumed"] * 3, "completed",
+    ]  # fmt: skip
+    assert sorted(line[1] for line in told.lines if line[0] == "completed") == list(range(16))
+    assert summary.saved.resumed == summary.saved.paused == 16
+    assert summary.saved.epochs == 0, "nothing was saved in the end"
 
 
 def test_what_was_never_resumed_is_pruned_with_its_reason_and_without_a_value(make):
@@ -101,7 +106,8 @@ def test_what_was_never_resumed_is_pruned_with_its_reason_and_without_a_value(ma
         assert why.endswith("not resumed before the search ended")
         assert trial.user_attrs["status"] == "pruned"
     spared = sum(EPOCHS - len(t.intermediate_values) for t in left)
-    assert saved(run.trials, "seconds").epochs == spared
+    assert savings(run.trials).epochs == spared
+    assert savings(run.trials).paused >= len(left)
     assert not list(run.folder.glob("checkpoints/*")), "none is needed any more"
 
 
@@ -120,25 +126,33 @@ def test_the_same_seed_gives_the_same_trials(make, fidelity):
     assert outcome(first) == outcome(second)
 
 
-@pytest.mark.parametrize("fidelity", ["full", "pruned", "freeze_thaw"])
-def test_a_search_cut_short_goes_on_where_it_was(make, tmp_path, fidelity):
-    whole = make("whole", fidelity=fidelity)
+@pytest.mark.parametrize("mode", ["full", "pruned", "freeze_thaw", "shifts"])
+def test_a_search_cut_short_goes_on_where_it_was(make, tmp_path, mode):
+    """Two Ctrl-C in the middle of a trial; what was paused stays so, on a real SQLite file."""
+    options = {"turns": InShifts()} if mode == "shifts" else {"fidelity": mode}
+    whole = make("whole", **options)
     whole()
-    trials = [n for n, e in whole.objective.trained if e == 2]
-    cut = make("cut", fidelity=fidelity)
+    cut = make("cut", **options)
     cut.storage = open_storage(f"sqlite:///{tmp_path}/history.db")
+    n = len(whole.objective.trained)
+    cut.objective.dies_after = [n // 3, n // 2]
     aside = []
-    for at in ((trials[4], 2), (trials[9], 2)):
-        cut.objective.dies_at = at
-        assert cut().interrupted
-        aside.append({t.number for t in cut.trials if is_paused(t)})
-    assert not cut().interrupted
-    assert [o[0] for o in outcome(cut)] == [o[0] for o in outcome(whole)]
+    while cut().interrupted:
+        aside.append([t.number for t in cut.trials if is_paused(t)])
+    assert len(aside) == 2
+    assert sorted(map(str, (o[0] for o in outcome(cut)))) == sorted(
+        map(str, (o[0] for o in outcome(whole)))
+    )
     assert cut.study.best_value == whole.study.best_value
     assert all(t.state.is_finished() for t in cut.trials)
-    assert len(set(cut.objective.trained)) == len(cut.objective.trained)
-    if fidelity == "freeze_thaw":
-        assert aside[0] or aside[1], "the paused ones stayed as they were"
+    if mode in ("freeze_thaw", "shifts"):
+        assert all(aside)
+    if mode == "shifts":
+        values = [sorted(t.value for t in counted(run.trials)) for run in (cut, whole)]
+        assert values[0] == values[1]
+        points = [t.params for t in cut.trials]
+        epochs = [(str(points[number]), epoch) for number, epoch in cut.objective.trained]
+        assert len(set(epochs)) == len(epochs), "each of a configuration once, whoever trained it"
 
 
 def test_a_lost_checkpoint_costs_epochs_and_nothing_else(make):
@@ -146,7 +160,8 @@ def test_a_lost_checkpoint_costs_epochs_and_nothing_else(make):
         def trial_paused(self, result):
             result.spec.checkpoint.unlink()
 
-    lost, kept = make("lost", observers=(Forgets(),)), make("kept")
+    lost = make("lost", observers=(Forgets(),), turns=InShifts())
+    kept = make("kept", turns=InShifts())
     lost()
     kept()
     assert outcome(lost) == outcome(kept)
@@ -172,9 +187,10 @@ def test_a_late_bloomer_is_taken_up_again(history, cache):
 
 def begin(study, quality, slow, epochs, *, of=EPOCHS, sign=1.0, zero=0):
     """A trial that was trained for some epochs."""
+    study.enqueue_trial({"quality": quality, "slow": slow})
     trial = study.ask()
-    trial.suggest_float("quality", quality, quality)
-    trial.suggest_categorical("slow", [slow])
+    trial.suggest_float("quality", 0.0, 1.0)
+    trial.suggest_categorical("slow", [False, True])
     values = planted_curve(quality, slow, epochs=of)
     for epoch in range(epochs):
         trial.report(sign * values[epoch], epoch + 1 - zero)
@@ -248,8 +264,8 @@ def test_odd_values_in_a_curve_end_no_search(make, odd):
 def test_a_changed_epoch_count_on_resume_is_borne(make):
     """The checkpoint is of a longer trial, or of a shorter one: the trial ends all the same."""
     for epochs in (EPOCHS // 2, 2 * EPOCHS):
-        run = make(f"to-{epochs}")
-        run.objective.dies_at = (9, 2)
+        run = make(f"to-{epochs}", turns=InShifts())
+        run.objective.dies_after = [40]
         assert run().interrupted
         run.objective = CurveObjective(epochs=epochs)
         assert not run().interrupted
@@ -286,14 +302,15 @@ def test_seconds_of_a_pause_are_nobodys(make):
 
 
 def test_a_paused_trial_is_left_alone_when_its_process_is_gone(make):
-    run = make(n_trials=12)
-    run.objective.dies_at = (8, 2)
+    """A search without freeze-thaw finishes what one with it has left."""
+    run = make(n_trials=6, turns=InShifts())
+    run.objective.dies_after = [40]
     assert run().interrupted
     before = [t.number for t in run.trials if is_paused(t)]
     assert before
-    again = replace(run, config=replace(run.config, n_trials=11))
+    again = make(n_trials=6, fidelity="full", storage=run.storage, objective=run.objective)
     again()
-    assert all(again.trials[number].state.name in ("COMPLETE", "PRUNED") for number in before)
+    assert all(again.trials[number].state == TrialState.COMPLETE for number in before)
 
 
 @pytest.mark.parametrize(

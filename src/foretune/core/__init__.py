@@ -13,7 +13,7 @@ from foretune.core.errors import (
     TrialFailed,
     unknown_name,
 )
-from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.events import NullObserver, Observer, Savings, SearchPlan, SearchSummary
 from foretune.core.executor import Executor, OnReport
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
@@ -46,6 +46,7 @@ __all__ = [
     "OnReport",
     "ParamValue",
     "Resources",
+    "Savings",
     "SearchPlan",
     "SearchSummary",
     "Status",

@@ -47,6 +47,25 @@ class SearchPlan:
 
 
 @dataclass(frozen=True)
+class Savings:
+    """What stopping and pausing came to.
+
+    Attributes:
+        stopped: Trials that were stopped by their curve.
+        paused: Trials that were ever paused.
+        resumed: Those of them that went on.
+        epochs: Epochs of stopped and paused trials that were never trained.
+        seconds: What these would have taken, by each trial's own seconds an epoch.
+    """
+
+    stopped: int = 0
+    paused: int = 0
+    resumed: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class SearchSummary:
     """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics."""
 
@@ -60,6 +79,7 @@ class SearchSummary:
     test: Mapping[str, float] = field(default_factory=dict)
     model_dir: Path | None = None
     artifacts: tuple[Path, ...] = ()
+    saved: Savings = Savings()
 
 
 class Observer(Protocol):

@@ -137,6 +137,6 @@ class RemoteWorker:
         self.kill()  # its children
         return 255 if code is None else code
 
-    def _send(self, message: TrialSpec | bool) -> None:
+    def _send(self, message: TrialSpec | Answer | bool) -> None:
         with contextlib.suppress(OSError):
             self.pipe.send(message)

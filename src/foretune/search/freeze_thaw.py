@@ -16,11 +16,11 @@ from optuna.trial import FrozenTrial
 
 from foretune.search.meta_outlook import CurveReader
 from foretune.search.meta_threads import one_thread
-from foretune.search.turns import Choice, Pause
+from foretune.search.turns import Pause, Turn
 
 _LOOK = 1.0  # a loser shows itself once it was trained as long again
-_FIRST_LOOK = 0.04  # of its budget, if it was not trained at all
-_HOLD = 1.5  # how much more another one must promise: putting aside and taking up take time
+_FIRST_LOOK = 0.1  # of its budget, if it was not trained at all
+_HOLD = 4.0  # how much more another one must promise: putting aside and taking up take time
 _NEW = 2.0  # winners that are believed to have been seen before the first trial, of as many
 _WORTHWHILE = 0.1  # the least chance to go on with where nothing new may be begun
 
@@ -108,13 +108,13 @@ class FreezeThaw:
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Choice | None:
+    ) -> Turn | None:
         """Which paused trial to go on with, or a new one; None: none is worth it."""
         with self._lock, one_thread():
             best = self._best(study, paused, may_begin=may_begin)
         if best is None or (not may_begin and best.chance < _WORTHWHILE):
             return None
-        return Choice(best.number, "" if best.number is None else f"resumed at {best.text}")
+        return Turn(best.number, "" if best.number is None else f"resumed at {best.text}")
 
     def pause(
         self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool

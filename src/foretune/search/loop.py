@@ -44,7 +44,7 @@ from foretune.search.tell import (
     keep_paused,
     left_paused,
 )
-from foretune.search.turns import Choice, InTurn, Pause, Turns
+from foretune.search.turns import InTurn, Pause, Turn, Turns
 from foretune.search.twins import known_result, surplus, wait_for_earlier
 from foretune.search.why import why
 from foretune.space import Space
@@ -149,7 +149,7 @@ class _Search:
         while len(self.running) < self.executor.n_workers:
             take_over(self.study, self.space, self.running)
             so_far = progress(self.study, self.running)
-            choice: Choice | None = None
+            choice: Turn | None = None
             if has_time(self.plan.budget, so_far):
                 aside = paused(self.study, self.running)
                 allowed = may_begin(self.plan.budget, so_far)

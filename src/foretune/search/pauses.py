@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import optuna
@@ -22,23 +21,6 @@ from foretune.search.turns import Pause
 
 STOP_KEY = "foretune:stop"
 NEVER_RESUMED = "not resumed before the search ended"
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What pausing came to, over a study.
-
-    Attributes:
-        paused: Trials that were ever put aside.
-        resumed: Those of them that were taken up again.
-        epochs: Epochs that those which never ended were spared.
-        seconds: The same in seconds, by each trial's own seconds an epoch.
-    """
-
-    paused: int
-    resumed: int
-    epochs: int
-    seconds: float
 
 
 def pauses_of(trial: FrozenTrial) -> list[Mapping[str, Any]]:
@@ -123,22 +105,6 @@ def stretches(trial: FrozenTrial, began: float, ended: float) -> list[tuple[floa
             return out
         began = float(pause["resumed"])
     return [*out, (began, ended)]
-
-
-def saved(trials: Iterable[FrozenTrial], seconds: str) -> Saved:
-    """What pausing saved; ``seconds`` is the user attribute of a trial's own seconds."""
-    aside = [trial for trial in trials if pauses_of(trial)]
-    epochs, saved_s = 0, 0.0
-    for trial in aside:
-        last = pauses_of(trial)[-1]
-        if trial.state != TrialState.PRUNED or "resumed" in last:
-            continue
-        done, of = int(last.get("epoch", 0)), last.get("of")
-        if isinstance(of, int) and of > done > 0:
-            epochs += of - done
-            saved_s += float(trial.user_attrs.get(seconds, 0.0)) * (of - done) / done
-    resumed = sum(any("resumed" in p for p in pauses_of(t)) for t in aside)
-    return Saved(len(aside), resumed, epochs, saved_s)
 
 
 def _stored(study: Study, number: int) -> FrozenTrial:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
-class Choice:
+class Turn:
     """What to do next.
 
     Attributes:
@@ -43,7 +43,7 @@ class Turns(Protocol):
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Choice | None:
+    ) -> Turn | None:
         """What a free worker should do; None: nothing that is left is worth it.
 
         Args:
@@ -72,11 +72,11 @@ class InTurn:
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Choice | None:
+    ) -> Turn | None:
         """A new one; what a search of another kind left paused comes first."""
         if paused:
-            return Choice(paused[0].number, "paused by an earlier search")
-        return Choice(None) if may_begin else None
+            return Turn(paused[0].number, "paused by an earlier search")
+        return Turn(None) if may_begin else None
 
     def pause(
         self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from foretune.core import Answer, EpochReport, OnEpoch, Status, TrialResult, TrialSpec
 from foretune.history import HistoryRecords, read_history
+from foretune.search.turns import Pause, Turn
 from foretune.space import Choice, Float, Space
 
 EPOCHS = 12
@@ -58,6 +62,32 @@ def past_curves(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> H
     return read_history(storage)
 
 
+@dataclass(frozen=True)
+class InShifts:
+    """Turns that pause and resume without end: so many epochs each, so many trials at a time."""
+
+    epochs: int = 3
+    n_open: int = 3
+
+    def choose(
+        self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
+    ) -> Turn | None:
+        """The one that was trained the least, once there are enough of them."""
+        if may_begin and len(paused) < self.n_open:
+            return Turn(None)
+        first = min(paused, key=lambda t: (len(t.intermediate_values), t.number), default=None)
+        return None if first is None else Turn(first.number, "its shift")
+
+    def pause(
+        self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool
+    ) -> Pause | None:
+        """At the end of the shift."""
+        done = len(study.get_trials(deepcopy=False)[number].intermediate_values)
+        if done % self.epochs:
+            return None
+        return Pause(EPOCHS, f"paused at {done} of {EPOCHS}", {"step": done, "of": EPOCHS})
+
+
 @dataclass
 class CurveObjective:
     """Trains a planted curve, and keeps its state as the trainer does.
@@ -65,13 +95,13 @@ class CurveObjective:
     Attributes:
         epochs: Of a trial.
         trained: (trial, epoch) of every epoch that was trained, not read from a checkpoint.
-        dies_at: (trial, epoch) at which the search ends as if killed by Ctrl-C, once.
+        dies_after: After so many trained epochs the search ends as by Ctrl-C, once each.
         odd: Values in place of the planted ones, by trial and epoch.
     """
 
     epochs: int = EPOCHS
     trained: list[tuple[int, int]] = field(default_factory=list)
-    dies_at: tuple[int, int] | None = None
+    dies_after: list[int] = field(default_factory=list)
     odd: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def __call__(self, spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
@@ -86,8 +116,8 @@ class CurveObjective:
             value = self.odd.get((spec.number, epoch), values[epoch - 1])
             reports.append(EpochReport(epoch, value, {"eval_loss": -value}, seconds=1.0))
             if epoch > done:
-                if (spec.number, epoch) == self.dies_at:
-                    self.dies_at = None
+                if len(self.trained) in self.dies_after:
+                    self.dies_after.remove(len(self.trained))
                     raise KeyboardInterrupt
                 self.trained.append((spec.number, epoch))
             answer = Answer(on_epoch(reports[-1]))

@@ -42,6 +42,7 @@ from foretune.search import (
     study_name,
 )
 from foretune.search.distributions import suggest
+from foretune.search.turns import Turns
 from foretune.space import Choice, Float, Int, Space
 
 TASK = TaskInfo(
@@ -112,6 +113,7 @@ class Run:
     history: object = None
     storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
     observers: tuple[NullObserver, ...] = ()
+    turns: Turns | None = None
     executor: Executor | None = None
     study: Study | None = None
     plan: SearchPlan | None = None
@@ -143,7 +145,7 @@ class Run:
             space=self.space,
             executor=self.executor or InlineExecutor(self.objective),
             plan=self.plan,
-            turns=build_turns(self.config, history=self.history),
+            turns=self.turns or build_turns(self.config, history=self.history),
             observers=self.observers,
             seed=self.config.seed,
         )

@@ -142,6 +142,15 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
         "search/n_failed": float(summary.n_failed),
         "search/seconds": summary.seconds,
     }
+    saved = summary.saved
+    if saved.epochs:
+        values |= {
+            "search/n_stopped": float(saved.stopped),
+            "search/n_paused": float(saved.paused),
+            "search/n_resumed": float(saved.resumed),
+            "search/epochs_saved": float(saved.epochs),
+            "search/seconds_saved": saved.seconds,
+        }
     return values if summary.best_score is None else {**values, "score": summary.best_score}
 
 
