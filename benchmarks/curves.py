@@ -221,7 +221,7 @@ class Thawing:
     """Freeze-thaw on the surrogate. A completed trial's value counts, a paused one's does not."""
 
     study: optuna.Study
-    turns: FreezeThaw
+    fidelity: FreezeThaw
     suggest: Callable[[optuna.Trial], float]
     surrogate: Any
     task: str
@@ -230,7 +230,7 @@ class Thawing:
     def turn(self) -> tuple[float, float]:
         """Train one configuration until another one's turn: what that cost, by both measures."""
         study = self.study
-        choice = self._timed(lambda: self.turns.choose(study, paused(study), may_begin=True))
+        choice = self._timed(lambda: self.fidelity.choose(study, paused(study), may_begin=True))
         assert choice is not None, "a new trial may always begin"
         trial = study.ask() if choice.number is None else take_up(study, choice.number, "")
         assert trial is not None, "nobody else works on it"
@@ -246,7 +246,7 @@ class Thawing:
                 study.tell(trial, value)
                 break
             aside = paused(study, [number])
-            pause = self._timed(partial(self.turns.pause, study, number, aside, may_begin=True))
+            pause = self._timed(partial(self.fidelity.pause, study, number, aside, may_begin=True))
             if pause is not None:
                 put_aside(study, number, epoch=epoch, pause=pause)
                 break

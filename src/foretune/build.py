@@ -18,9 +18,9 @@ from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
 from foretune.history.store import open_storage
 from foretune.search import (
+    build_fidelity,
     build_method,
     build_pruner,
-    build_turns,
     open_study,
     plan_search,
     study_name,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
-    from foretune.search.turns import Turns
+    from foretune.search.fidelity import Fidelity
     from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set, beside the others
@@ -116,7 +116,7 @@ def study_name_of(setup: Setup, config: RootConfig) -> str:
 
 def build_study(
     setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
-) -> tuple[Study, SearchPlan, Turns]:
+) -> tuple[Study, SearchPlan, Fidelity]:
     """The search's study, created or taken up again, the plan for it, and whose turn it is.
 
     Raises:
@@ -159,7 +159,7 @@ def build_study(
         took_s=_took_s(past, info),
         n_workers=config.executor.n_workers,
     )
-    return study, plan, build_turns(config.search, history=past)
+    return study, plan, build_fidelity(config.search, history=past)
 
 
 def _attributes(setup: Setup) -> dict[str, object]:

@@ -62,7 +62,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
-        study, plan, turns = build_study(setup, config, storage, resolved)
+        study, plan, fidelity = build_study(setup, config, storage, resolved)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
                 summary = run_search(
@@ -70,7 +70,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
                     space=setup.space,
                     executor=executor,
                     plan=plan,
-                    turns=turns,
+                    fidelity=fidelity,
                     observers=[console, tracker],
                     seed=config.search.seed,
                 )

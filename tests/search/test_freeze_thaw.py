@@ -8,11 +8,11 @@ from optuna.trial import TrialState
 from foretune.config.schema.search import MetaConfig, SearchConfig
 from foretune.core import NullObserver
 from foretune.history.store import open_storage
+from foretune.search.fidelity import Pause
 from foretune.search.freeze_thaw import FreezeThaw, promise
 from foretune.search.pauses import is_paused, paused, pauses_of, put_aside, take_up
 from foretune.search.study import counted, progress
 from foretune.search.summary import savings
-from foretune.search.turns import Pause
 from foretune.testing.curves import (
     BLOOMING,
     EPOCHS,
@@ -38,9 +38,9 @@ def history():
 def make(tmp_path, cache, history):
     """Searches in folders of their own."""
 
-    def make_one(name="study", *, fidelity="freeze_thaw", n_trials=16, **options):
+    def make_one(name="study", *, mode="freeze_thaw", n_trials=16, **options):
         config = SearchConfig(
-            method="random", n_trials=n_trials, seed=3, fidelity=fidelity,
+            method="random", n_trials=n_trials, seed=3, fidelity=mode,
             meta=MetaConfig(cache_dir=cache),
         )  # fmt: skip
         objective = options.pop("objective", None) or CurveObjective()
@@ -73,7 +73,7 @@ def outcome(run):
 
 
 def test_fewer_epochs_find_the_same_best(make):
-    runs = {name: make(name, fidelity=name, n_trials=24) for name in ("full", "freeze_thaw")}
+    runs = {name: make(name, mode=name, n_trials=24) for name in ("full", "freeze_thaw")}
     best = {name: run().best_score for name, run in runs.items()}
     epochs = {name: len(run.objective.trained) for name, run in runs.items()}
     assert best["freeze_thaw"] == best["full"]
@@ -82,7 +82,7 @@ def test_fewer_epochs_find_the_same_best(make):
 
 def test_no_epoch_is_trained_twice_and_what_ends_is_told_once(make):
     told = Told()
-    run = make(observers=(told,), turns=InShifts())
+    run = make(observers=(told,), fidelity=InShifts())
     summary = run()
     trained = run.objective.trained
     assert len(set(trained)) == len(trained) == 16 * EPOCHS, "all are finished some day"
@@ -118,9 +118,9 @@ def test_the_first_trial_runs_to_its_end(make):
     assert run.objective.trained[:EPOCHS] == [(0, epoch) for epoch in range(1, EPOCHS + 1)]
 
 
-@pytest.mark.parametrize("fidelity", ["full", "pruned", "freeze_thaw"])
-def test_the_same_seed_gives_the_same_trials(make, fidelity):
-    first, second = make("a", fidelity=fidelity), make("b", fidelity=fidelity)
+@pytest.mark.parametrize("mode", ["full", "pruned", "freeze_thaw"])
+def test_the_same_seed_gives_the_same_trials(make, mode):
+    first, second = make("a", mode=mode), make("b", mode=mode)
     first()
     second()
     assert outcome(first) == outcome(second)
@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_trials(make, fidelity):
 @pytest.mark.parametrize("mode", ["full", "pruned", "freeze_thaw", "shifts"])
 def test_a_search_cut_short_goes_on_where_it_was(make, tmp_path, mode):
     """Two Ctrl-C in the middle of a trial; what was paused stays so, on a real SQLite file."""
-    options = {"turns": InShifts()} if mode == "shifts" else {"fidelity": mode}
+    options = {"fidelity": InShifts()} if mode == "shifts" else {"mode": mode}
     whole = make("whole", **options)
     whole()
     cut = make("cut", **options)
@@ -160,8 +160,8 @@ def test_a_lost_checkpoint_costs_epochs_and_nothing_else(make):
         def trial_paused(self, result):
             result.spec.checkpoint.unlink()
 
-    lost = make("lost", observers=(Forgets(),), turns=InShifts())
-    kept = make("kept", turns=InShifts())
+    lost = make("lost", observers=(Forgets(),), fidelity=InShifts())
+    kept = make("kept", fidelity=InShifts())
     lost()
     kept()
     assert outcome(lost) == outcome(kept)
@@ -264,7 +264,7 @@ def test_odd_values_in_a_curve_end_no_search(make, odd):
 def test_a_changed_epoch_count_on_resume_is_borne(make):
     """The checkpoint is of a longer trial, or of a shorter one: the trial ends all the same."""
     for epochs in (EPOCHS // 2, 2 * EPOCHS):
-        run = make(f"to-{epochs}", turns=InShifts())
+        run = make(f"to-{epochs}", fidelity=InShifts())
         run.objective.dies_after = [40]
         assert run().interrupted
         run.objective = CurveObjective(epochs=epochs)
@@ -303,12 +303,12 @@ def test_seconds_of_a_pause_are_nobodys(make):
 
 def test_a_paused_trial_is_left_alone_when_its_process_is_gone(make):
     """A search without freeze-thaw finishes what one with it has left."""
-    run = make(n_trials=6, turns=InShifts())
+    run = make(n_trials=6, fidelity=InShifts())
     run.objective.dies_after = [40]
     assert run().interrupted
     before = [t.number for t in run.trials if is_paused(t)]
     assert before
-    again = make(n_trials=6, fidelity="full", storage=run.storage, objective=run.objective)
+    again = make(n_trials=6, mode="full", storage=run.storage, objective=run.objective)
     again()
     assert all(again.trials[number].state == TrialState.COMPLETE for number in before)
 

@@ -4,7 +4,7 @@ May import meta, history, space, core, config.schema and optuna; torch only thro
 """
 
 from foretune.search.loop import SearchError, run_search
-from foretune.search.method import Method, build_method, build_pruner, build_turns
+from foretune.search.method import Method, build_fidelity, build_method, build_pruner
 from foretune.search.plan import plan_search
 from foretune.search.plots import plot_search
 from foretune.search.study import Progress, open_study, progress, study_name
@@ -13,9 +13,9 @@ __all__ = [
     "Method",
     "Progress",
     "SearchError",
+    "build_fidelity",
     "build_method",
     "build_pruner",
-    "build_turns",
     "open_study",
     "plan_search",
     "plot_search",

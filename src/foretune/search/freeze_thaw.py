@@ -14,9 +14,9 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from foretune.search.fidelity import Next, Pause
 from foretune.search.meta_outlook import CurveReader
 from foretune.search.meta_threads import one_thread
-from foretune.search.turns import Pause, Turn
 
 _LOOK = 1.0  # a loser shows itself once it was trained as long again
 _FIRST_LOOK = 0.1  # of its budget, if it was not trained at all
@@ -108,13 +108,13 @@ class FreezeThaw:
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Turn | None:
+    ) -> Next | None:
         """Which paused trial to go on with, or a new one; None: none is worth it."""
         with self._lock, one_thread():
             best = self._best(study, paused, may_begin=may_begin)
         if best is None or (not may_begin and best.chance < _WORTHWHILE):
             return None
-        return Turn(best.number, "" if best.number is None else f"resumed at {best.text}")
+        return Next(best.number, "" if best.number is None else f"resumed at {best.text}")
 
     def pause(
         self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool

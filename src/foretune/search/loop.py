@@ -29,6 +29,7 @@ from foretune.history.urls import reason
 from foretune.search.allowance import has_time, left_s, may_begin
 from foretune.search.best_model import locked, tidy
 from foretune.search.distributions import suggest
+from foretune.search.fidelity import Fidelity, Next, Pause, ToTheEnd
 from foretune.search.lease import Lease
 from foretune.search.pauses import paused, take_up
 from foretune.search.running import Running, heard, spec_of
@@ -44,7 +45,6 @@ from foretune.search.tell import (
     keep_paused,
     left_paused,
 )
-from foretune.search.turns import InTurn, Pause, Turn, Turns
 from foretune.search.twins import known_result, surplus, wait_for_earlier
 from foretune.search.why import why
 from foretune.space import Space
@@ -61,7 +61,7 @@ def run_search(
     space: Space,
     executor: Executor,
     plan: SearchPlan,
-    turns: Turns | None = None,
+    fidelity: Fidelity | None = None,
     observers: Sequence[Observer] = (),
     seed: int = 0,
 ) -> SearchSummary:
@@ -80,7 +80,7 @@ def run_search(
         executor: Runs trials (`foretune.execute`). What it raises ends the search, once the
             running trials are told FAIL.
         plan: From `plan_search`: the budget, and the folder for the best model.
-        turns: Pauses trials and goes on with them; None: each runs to its end. What is paused when
+        fidelity: Pauses trials and goes on with them; None: each runs to its end. What is paused when
             the search ends is told PRUNED.
         observers: Told of everything but `search_ended`, which is for the caller, once the best
             model is tested.
@@ -96,7 +96,7 @@ def run_search(
     """
     try:
         return _Search(
-            study, space, executor, plan, turns or InTurn(), tuple(observers), seed
+            study, space, executor, plan, fidelity or ToTheEnd(), tuple(observers), seed
         ).run()
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
@@ -112,7 +112,7 @@ class _Search:
     space: Space
     executor: Executor
     plan: SearchPlan
-    turns: Turns
+    fidelity: Fidelity
     observers: tuple[Observer, ...]
     seed: int
     running: dict[int, Running] = dataclasses.field(default_factory=dict)
@@ -149,11 +149,11 @@ class _Search:
         while len(self.running) < self.executor.n_workers:
             take_over(self.study, self.space, self.running)
             so_far = progress(self.study, self.running)
-            choice: Turn | None = None
+            choice: Next | None = None
             if has_time(self.plan.budget, so_far):
                 aside = paused(self.study, self.running)
                 allowed = may_begin(self.plan.budget, so_far)
-                choice = self.turns.choose(self.study, aside, may_begin=allowed)
+                choice = self.fidelity.choose(self.study, aside, may_begin=allowed)
             if choice is not None and choice.number is not None:
                 self._resume(choice.number, choice.why, so_far)
             elif choice is not None:
@@ -240,7 +240,7 @@ class _Search:
             return Answer.STOP
         aside, so_far = paused(self.study, self.running), progress(self.study, self.running)
         allowed = may_begin(self.plan.budget, so_far)
-        running.pause = self.turns.pause(self.study, spec.number, aside, may_begin=allowed)
+        running.pause = self.fidelity.pause(self.study, spec.number, aside, may_begin=allowed)
         return Answer.GO_ON if running.pause is None else Answer.PAUSE
 
     def _end(self, result: TrialResult) -> None:

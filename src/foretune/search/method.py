@@ -22,8 +22,8 @@ from foretune.config.schema.search import (
 )
 from foretune.core import ConfigError, unknown_name
 from foretune.history import HistoryRecords
+from foretune.search.fidelity import Fidelity, ToTheEnd
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
-from foretune.search.turns import InTurn, Turns
 from foretune.space import Grid, Space, finite_size
 
 MIN_STUDIES = 3  # so many past studies know the other models better than their cards do (taste)
@@ -110,7 +110,7 @@ def build_pruner(config: SearchConfig, *, history: object = None) -> BasePruner:
             raise ConfigError(unknown_name("pruner", config.pruner, PRUNERS))
 
 
-def build_turns(config: SearchConfig, *, history: object = None) -> Turns:
+def build_fidelity(config: SearchConfig, *, history: object = None) -> Fidelity:
     """Whose turn it is: each trial's to its end, or freeze-thaw's choice.
 
     Args:
@@ -118,7 +118,7 @@ def build_turns(config: SearchConfig, *, history: object = None) -> Turns:
         history: What freeze-thaw learns from, as MetaPruner takes it.
     """
     if config.fidelity != FREEZE_THAW:
-        return InTurn()
+        return ToTheEnd()
     from foretune.search.freeze_thaw import FreezeThaw  # brings torch
 
     return FreezeThaw(

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from foretune.core import Status
 from foretune.history.attrs import PAUSES, STATUS, STOPPED
-from foretune.search.turns import Pause
+from foretune.search.fidelity import Pause
 
 STOP_KEY = "foretune:stop"
 NEVER_RESUMED = "not resumed before the search ended"

@@ -12,9 +12,9 @@ from optuna.trial import Trial
 
 from foretune.core import EpochReport, Status, TrialResult, TrialSpec, derive_seed
 from foretune.search.best_model import best_model, checkpoint_file, trial_folder
+from foretune.search.fidelity import Pause
 from foretune.search.lease import Lease
 from foretune.search.study import sign_of
-from foretune.search.turns import Pause
 from foretune.space import Point, point_key
 
 

@@ -23,9 +23,9 @@ from foretune.history.attrs import (
     trial_attributes,
 )
 from foretune.search.best_model import best_model, discard, keep, locked
+from foretune.search.fidelity import Pause
 from foretune.search.pauses import end_paused, put_aside
 from foretune.search.study import DROPPED, progress, score_of, sign_of
-from foretune.search.turns import Pause
 
 logger = logging.getLogger(__name__)
 

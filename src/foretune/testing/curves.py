@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.core import Answer, EpochReport, OnEpoch, Status, TrialResult, TrialSpec
 from foretune.history import HistoryRecords, read_history
-from foretune.search.turns import Pause, Turn
+from foretune.search.fidelity import Next, Pause
 from foretune.space import Choice, Float, Space
 
 EPOCHS = 12
@@ -64,19 +64,19 @@ def past_curves(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> H
 
 @dataclass(frozen=True)
 class InShifts:
-    """Turns that pause and resume without end: so many epochs each, so many trials at a time."""
+    """A fidelity that pauses and resumes without end: so many epochs each, so many trials at a time."""
 
     epochs: int = 3
     n_open: int = 3
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Turn | None:
+    ) -> Next | None:
         """The one that was trained the least, once there are enough of them."""
         if may_begin and len(paused) < self.n_open:
-            return Turn(None)
+            return Next(None)
         first = min(paused, key=lambda t: (len(t.intermediate_values), t.number), default=None)
-        return None if first is None else Turn(first.number, "its shift")
+        return None if first is None else Next(first.number, "its shift")
 
     def pause(
         self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool

@@ -33,16 +33,16 @@ from foretune.core import (
 )
 from foretune.execute import InlineExecutor
 from foretune.search import (
+    build_fidelity,
     build_method,
     build_pruner,
-    build_turns,
     open_study,
     plan_search,
     run_search,
     study_name,
 )
 from foretune.search.distributions import suggest
-from foretune.search.turns import Turns
+from foretune.search.fidelity import Fidelity
 from foretune.space import Choice, Float, Int, Space
 
 TASK = TaskInfo(
@@ -113,7 +113,7 @@ class Run:
     history: object = None
     storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
     observers: tuple[NullObserver, ...] = ()
-    turns: Turns | None = None
+    fidelity: Fidelity | None = None
     executor: Executor | None = None
     study: Study | None = None
     plan: SearchPlan | None = None
@@ -145,7 +145,7 @@ class Run:
             space=self.space,
             executor=self.executor or InlineExecutor(self.objective),
             plan=self.plan,
-            turns=self.turns or build_turns(self.config, history=self.history),
+            fidelity=self.fidelity or build_fidelity(self.config, history=self.history),
             observers=self.observers,
             seed=self.config.seed,
         )

@@ -1,4 +1,4 @@
-"""Whose turn is it? What a search asks before it begins a trial, and after each epoch."""
+"""Which trial gets the next epochs? What a search asks before it begins one, and after each epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
-class Turn:
+class Next:
     """What to do next.
 
     Attributes:
@@ -38,12 +38,12 @@ class Pause:
     expected: Mapping[str, object] = field(default_factory=dict)
 
 
-class Turns(Protocol):
+class Fidelity(Protocol):
     """Decides between running, paused and new trials."""
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Turn | None:
+    ) -> Next | None:
         """What a free worker should do; None: nothing that is left is worth it.
 
         Args:
@@ -67,16 +67,16 @@ class Turns(Protocol):
         ...
 
 
-class InTurn:
+class ToTheEnd:
     """Each trial to its end, one after another (``search.fidelity=full`` and ``pruned``)."""
 
     def choose(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
-    ) -> Turn | None:
+    ) -> Next | None:
         """A new one; what a search of another kind left paused comes first."""
         if paused:
-            return Turn(paused[0].number, "paused by an earlier search")
-        return Turn(None) if may_begin else None
+            return Next(paused[0].number, "paused by an earlier search")
+        return Next(None) if may_begin else None
 
     def pause(
         self, study: Study, number: int, paused: Sequence[FrozenTrial], *, may_begin: bool
