@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from foretune.config.compose import check_overrides, register_members, register_schemas, to_config
 from foretune.config.location import conf_folder
+from foretune.config.private import mask_files
 from foretune.core import ForetuneError
 
 EXIT_USER = 2  # the user can mend it
@@ -69,6 +70,7 @@ def _job(composed: DictConfig) -> None:
     """One job of Hydra's: a failure that the user can mend is a message, not a traceback."""
     from foretune.run import run
 
+    mask_files()
     settings = HydraConfig.get()
     logging.getLogger("optuna").setLevel(logging.WARNING)  # the console says it better
     try:

@@ -15,6 +15,7 @@ from rich.console import Console
 from foretune.console import ConsoleObserver
 from foretune.core import (
     EpochReport,
+    Forecast,
     Savings,
     SearchPlan,
     SearchSummary,
@@ -121,6 +122,16 @@ def test_a_file_gets_plain_whole_lines(width: int):
     console = console_of(width, is_terminal=False)
     show(console)
     assert written(console) == PLAIN
+
+
+def test_a_plan_is_shown_before_and_how_it_was_kept_after():
+    console, plan = console_of(120, is_terminal=False), example_plan(FOLDER)
+    foreseen = Forecast(10.0, "5 trials of 10.0 s in about 45.0 s to 55.0 s (from 9 past trials)")
+    notes = (*plan.notes, f"plan: {foreseen.text}")
+    show(console, replace(plan, forecast=foreseen, notes=notes))
+    text = written(console)
+    assert f"Plan          {foreseen.text}\n" in text
+    assert "Plan          planned 10.0 s a trial, took 9.5 s: 5 % under\n" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -154,6 +154,8 @@ def closing(plan: SearchPlan, summary: SearchSummary) -> Iterator[tuple[str, str
         yield "Interrupted", f"after {ran}; the same command goes on from here"
     else:
         yield "Done", ran
+    if plan.forecast is not None and summary.trial_s is not None:
+        yield "Plan", kept(plan.forecast.trial_s, summary.trial_s)
     if summary.saved.epochs:
         yield "Saved", saved(summary.saved)
     if summary.best_score is None:
@@ -173,6 +175,18 @@ def closing(plan: SearchPlan, summary: SearchSummary) -> Iterator[tuple[str, str
     if summary.model_dir is not None:
         yield "Model", str(summary.model_dir)
         yield "Load it", f'foretune.train.load_model("{summary.model_dir}").predict([...])'
+
+
+def kept(planned_s: float, took_s: float) -> str:
+    """How well a plan was kept.
+
+    >>> kept(41.0, 47.2)
+    'planned 41.0 s a trial, took 47.2 s: 15 % over'
+    """
+    error = round(100 * (took_s / planned_s - 1))
+    how = f"{abs(error)} % {'over' if error > 0 else 'under'}" if error else "as planned"
+    planned, took = format_duration(planned_s), format_duration(took_s)
+    return f"planned {planned} a trial, took {took}: {how}"
 
 
 def _test(task: TaskInfo, test: Mapping[str, float]) -> str:

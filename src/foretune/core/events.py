@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,19 @@ from typing import Protocol
 from foretune.core.budget import Budget
 from foretune.core.task import TaskInfo
 from foretune.core.trial import EpochReport, ParamValue, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a search expects of its trials.
+
+    Attributes:
+        trial_s: Seconds a trial, on average.
+        text: How many will fit into the budget, and by what that is known.
+    """
+
+    trial_s: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -28,8 +42,11 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        keeps_model: Whether the best trial's model is kept on disk.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
+        seen_s: When the study was looked at for this, in seconds of the clock.
+        forecast: How long its trials will take; None: nothing tells.
     """
 
     study: str
@@ -43,7 +60,10 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    keeps_model: bool = True
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
+    seen_s: float = math.inf
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,10 @@ class Savings:
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics."""
+    """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics.
+
+    ``trial_s`` is the mean of the seconds of the trials that ended well in this run, if any did.
+    """
 
     n_trials: int
     n_failed: int
@@ -79,6 +102,7 @@ class SearchSummary:
     test: Mapping[str, float] = field(default_factory=dict)
     model_dir: Path | None = None
     artifacts: tuple[Path, ...] = ()
+    trial_s: float | None = None
     saved: Savings = Savings()
 
 

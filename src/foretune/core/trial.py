@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 ParamValue = str | int | float | bool | None
+FORESEEN_S = "foreseen_s"  # metric of a rehearsal: seconds that the trial would take
 
 
 class Answer(IntEnum):
@@ -49,6 +50,8 @@ class TrialSpec:
             it. None: never.
         micro_batches: Parts that each batch is computed in, for want of memory; the gradient is
             that of the whole batch.
+        rehearses: Whether to take but a few steps, and to say with the metric `FORESEEN_S` how long
+            the whole would take. No epoch is finished and nothing is saved.
     """
 
     number: int
@@ -59,6 +62,7 @@ class TrialSpec:
     deadline_s: float | None = None
     checkpoint: Path | None = None
     micro_batches: int = 1
+    rehearses: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class TrialResult:
             of what it might have come to, and its model is lost.
         out_of_memory: Whether it failed for want of memory.
         micro_batches: Parts that each batch was computed in at last.
+        test: The best epoch's metrics on the test rows, where they were asked for.
+        test_score: The score that they mean. Nothing is ever chosen by it.
     """
 
     spec: TrialSpec
@@ -113,6 +119,8 @@ class TrialResult:
     censored: bool = False
     out_of_memory: bool = False
     micro_batches: int = 1
+    test: Mapping[str, float] = field(default_factory=dict)
+    test_score: float | None = None
 
 
 class Objective(Protocol):

@@ -15,6 +15,7 @@ from foretune.core import (
     TrialFailed,
     TrialResult,
     TrialSpec,
+    mask_url,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,12 +59,12 @@ def answer(objective: Objective, spec: TrialSpec, on_epoch: OnEpoch) -> TrialRes
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a trial failed, in one line.
+    """Why a trial failed, in one line and without the credentials of a URL in it.
 
     >>> reason_of(MemoryError()), reason_of(ZeroDivisionError("by zero"))
     ('out of memory', 'ZeroDivisionError: by zero')
     """
-    text = " ".join(str(error).split())
+    text = mask_url(" ".join(str(error).split()))
     if is_out_of_memory(error):
         return f"out of memory: {text}" if text else "out of memory"
     if isinstance(error, TrialFailed):

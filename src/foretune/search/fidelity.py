@@ -1,4 +1,4 @@
-"""Which trial gets the next epochs? What a search asks before it begins one, and after each epoch."""
+"""Which trial gets the next epochs? Asked before a trial begins, and after each epoch."""
 
 from __future__ import annotations
 

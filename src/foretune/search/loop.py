@@ -45,7 +45,8 @@ from foretune.search.tell import (
     keep_paused,
     left_paused,
 )
-from foretune.search.twins import known_result, surplus, wait_for_earlier
+from foretune.search.turns import wait_for_earlier
+from foretune.search.twins import known_result, surplus
 from foretune.search.why import why
 from foretune.space import Space
 
@@ -80,8 +81,8 @@ def run_search(
         executor: Runs trials (`foretune.execute`). What it raises ends the search, once the
             running trials are told FAIL.
         plan: From `plan_search`: the budget, and the folder for the best model.
-        fidelity: Pauses trials and goes on with them; None: each runs to its end. What is paused when
-            the search ends is told PRUNED.
+        fidelity: Pauses trials and goes on with them; None: each runs to its end. What is paused
+            when the search ends is told PRUNED.
         observers: Told of everything but `search_ended`, which is for the caller, once the best
             model is tested.
         seed: Seeds the trials (the sampler has its own).
@@ -172,7 +173,7 @@ class _Search:
         try:
             lease.take()
             params = suggest(trial, self.space)
-            earlier = wait_for_earlier(self.study, trial, self.space, self.running)
+            earlier = wait_for_earlier(self.study, trial.number, self.space)
             if (needless := surplus(trial, earlier, self.plan.budget, self.running)) is not None:
                 lease.release()
                 drop(self.study, trial, needless)
@@ -180,6 +181,7 @@ class _Search:
             trial.set_user_attr(ISOLATED, self.executor.is_isolated)
             spec = spec_of(
                 trial.number, params, seed=self.seed, folder=self.plan.folder, best=so_far.best,
+                keeps_model=self.plan.keeps_model,
                 deadline_s=left_s(self.plan.budget, so_far, time.monotonic() - asked_s),
             )  # fmt: skip
             self.running[trial.number] = Running(trial, spec, lease)
@@ -216,7 +218,7 @@ class _Search:
         lease = Lease(trial).take()
         spec = spec_of(
             number, trial.params, seed=self.seed, folder=self.plan.folder, best=so_far.best,
-            deadline_s=left_s(self.plan.budget, so_far),
+            keeps_model=self.plan.keeps_model, deadline_s=left_s(self.plan.budget, so_far),
         )  # fmt: skip
         self.running[number] = Running(trial, spec, lease, epochs=heard(self.study, number))
         for observer in self.observers:

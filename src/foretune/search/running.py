@@ -75,6 +75,7 @@ def spec_of(
     seed: int,
     folder: Path,
     best: float | None,
+    keeps_model: bool,
     deadline_s: float | None,
 ) -> TrialSpec:
     """What to train for a trial.
@@ -85,6 +86,7 @@ def spec_of(
         seed: The search's; the same configuration gets the same seed in every trial.
         folder: The study's own.
         best: The best score so far; None: there is none.
+        keeps_model: Whether its model is kept if it is the best.
         deadline_s: Seconds that the search has left; None: no limit.
     """
     own = derive_seed(seed, "trial", point_key(params))
@@ -93,7 +95,7 @@ def spec_of(
         number=number,
         params=params,
         seed=own,
-        save_to=trial_folder(folder, number),
+        save_to=trial_folder(folder, number) if keeps_model else None,
         save_above=best if best is not None and on_disk else -math.inf,
         deadline_s=deadline_s,
         checkpoint=checkpoint_file(folder, own),

@@ -19,8 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
-from foretune.search.lease import SigningSampler, holder_lives, is_new, last_sign_of_life
+from foretune.search.lease import is_new, is_running, last_sign_of_life
 from foretune.search.pauses import is_paused, stretches
+from foretune.search.turns import InTurnSampler
 from foretune.space import Space
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def open_study(
         storage=storage,
         study_name=name,
         direction=direction,
-        sampler=SigningSampler(sampler),
+        sampler=InTurnSampler(sampler, space),
         pruner=pruner,
         load_if_exists=True,
     )
@@ -158,15 +159,6 @@ def progress(study: Study, mine: Collection[int] = ()) -> Progress:
         best=best[0] if best else None,
         best_number=-best[1] if best else None,
     )
-
-
-def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
-    """Whether this process (``mine``) or another live one is running ``trial``."""
-    if trial.state != TrialState.RUNNING:
-        return False
-    if trial.number not in mine and is_paused(trial):
-        return False
-    return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:

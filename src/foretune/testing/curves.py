@@ -64,7 +64,7 @@ def past_curves(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> H
 
 @dataclass(frozen=True)
 class InShifts:
-    """A fidelity that pauses and resumes without end: so many epochs each, so many trials at a time."""
+    """A fidelity that pauses and resumes without end: some epochs each, some trials at a time."""
 
     epochs: int = 3
     n_open: int = 3

@@ -30,18 +30,21 @@ class FaultyRecipe:
         faults: What happens, by trial number: ``hang``, ``exit``, ``segfault``, ``killed``,
             ``killed once``, ``nan``, ``memory``, ``memory once``, ``grow``, ``raise``, ``child``.
         epoch_s: Seconds an epoch.
+        start_s: Seconds until the objective is made.
         broken: Whether the objective cannot be made at all.
     """
 
     folder: Path
     faults: Mapping[int, str] = field(default_factory=dict)
     epoch_s: float = 0.0
+    start_s: float = 0.0
     broken: bool = False
 
     def __call__(self, index: int) -> FaultyObjective:
         """The objective of worker ``index``."""
         if self.broken:
             raise ModelError("the model cannot be had")
+        time.sleep(self.start_s)
         return FaultyObjective(self, index)
 
 

@@ -139,6 +139,7 @@ class Run:
             config={},
             notes=(),
             folder=self.folder,
+            space=self.space,
         )
         return run_search(
             self.study,

@@ -6,6 +6,7 @@ Every method writes at once and may raise; the tracker decides when, and what a 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -57,12 +58,14 @@ class SearchRuns:
             OWNER_TAG: _this_process(),
             NOTE_TAG: records.description(self._plan),
         }
-        found = self._find_parent()
+        with self._database.alone():  # or two processes that begin a study make a parent each
+            found = self._find_parent()
+            if found is None:
+                run = self._client.create_run(
+                    self._database.experiment_id, at_ms, tags | SOURCE, self._plan.study
+                )
+                self.parent = run.info.run_id
         if found is None:
-            run = self._client.create_run(
-                self._database.experiment_id, at_ms, tags | SOURCE, self._plan.study
-            )
-            self.parent = run.info.run_id
             self._client.log_inputs(self.parent, [_dataset(self._plan)])
         else:
             self.parent = found.info.run_id
@@ -166,7 +169,11 @@ class SearchRuns:
             self._end(run_id, END[status], tags, at_ms)
 
     def _find_parent(self) -> Run | None:
-        """The run of this study, unless the study was begun anew under its old name."""
+        """The run of this study, unless the study was begun anew under its old name.
+
+        Then it holds nothing, where the record had trials before it was looked at; those that
+        ended since are another process's, which works on the same study.
+        """
         name = self._plan.study
         pattern = name.replace("'", "_")  # a quote cannot be escaped; _ stands for any character
         like = self._search(f"tags.role = 'search' AND tags.study LIKE '{pattern}'", limit=100)
@@ -174,6 +181,8 @@ class SearchRuns:
         if not found:
             return None
         ended = " AND ".join(f"tags.status != '{s}'" for s in ("running", "interrupted", "paused"))
+        if math.isfinite(self._plan.seen_s):
+            ended += f" AND attributes.end_time < {1000 * self._plan.seen_s:.0f}"
         if self._plan.n_done == 0 and self._search(
             f"{_child_of(found[0].info.run_id)} AND {ended}", limit=1
         ):

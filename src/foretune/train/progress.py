@@ -25,6 +25,7 @@ class Progress:
         stopped: Why it was stopped before its last epoch; empty: it was not.
         paused: Whether it was stopped to go on some day.
         before_s: Seconds that earlier processes spent on the trial.
+        foreseen_s: Seconds that the trial would take, where it is but rehearsed.
     """
 
     epochs: list[EpochReport] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Progress:
     stopped: str = ""
     paused: bool = False
     before_s: float = 0.0
+    foreseen_s: float | None = None
 
     def snapshot(self, training: Training, seconds: float) -> Snapshot:
         """All of it, to go on from."""
