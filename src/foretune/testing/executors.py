@@ -20,10 +20,12 @@ import pytest
 
 from foretune.config.schema.search import SearchConfig
 from foretune.core import (
+    Answer,
     EpochReport,
     Executor,
     ModelError,
     NullObserver,
+    OnReport,
     ParamValue,
     Status,
     TrialResult,
@@ -73,7 +75,7 @@ def gone(pid: int, *, within_s: float = 60.0) -> bool:
 def one_after_another(
     executor: Executor,
     n: int,
-    on_report: Callable[[TrialSpec, EpochReport], bool] = lambda spec, report: False,
+    on_report: OnReport = lambda spec, report: False,
 ) -> list[TrialResult]:
     """The results of ``n`` trials."""
     results = []
@@ -105,6 +107,12 @@ class ExecutorContract:
         executor = make(FaultyRecipe(tmp_path))
         (result,) = one_after_another(executor, 1, lambda spec, report: report.epoch == 2)
         assert (result.status, len(result.epochs)) == (Status.PRUNED, 2)
+
+    def test_the_answer_to_a_report_pauses_the_trial(self, make: Make, tmp_path: Path) -> None:
+        """A trial hears the difference between being stopped and being put aside."""
+        executor = make(FaultyRecipe(tmp_path))
+        (result,) = one_after_another(executor, 1, lambda spec, report: Answer.PAUSE)
+        assert (result.status, len(result.epochs)) == (Status.PAUSED, 1)
 
     def test_what_a_trial_raises_is_its_result(self, make: Make, tmp_path: Path) -> None:
         """What it had reported is kept, and the next one runs."""
