@@ -49,9 +49,17 @@ format: $(STAMP) ## Format the code and mend what can be mended
 ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
 
+.PHONY: report
+report: $(STAMP) ## One search as a page that opens offline: STUDY=name (the newest without)
+	$(BIN)/python -m src.main job=report $(if $(STUDY),study=$(STUDY))
+
 .PHONY: benchmark
 benchmark: $(STAMP) ## Meta against grid, random and Bayesian search on recorded trials (under ten minutes)
 	$(BIN)/python -m src.main job=benchmark $(ARGS)
+
+.PHONY: benchmark-live
+benchmark-live: $(STAMP) ## The same, really trained: benchmark.live.budget_s seconds a search (ARGS='data.dir=DIR')
+	$(BIN)/python -m src.main job=benchmark benchmark.mode=live $(ARGS)
 
 .PHONY: bench-sampler
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from foretune.build import Setup, build_setup, past_studies
+from foretune.build import Setup, build_setup
+from foretune.build_history import past_studies
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import HistoryError, format_duration
-from foretune.history import read_history
+from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import FINGERPRINT, TASK_DESCRIPTORS
 from foretune.history.inspect import show_study
+from foretune.history.wording import whose
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
@@ -67,7 +69,7 @@ def recommend_job(config: RootConfig) -> Report:
             for r in found
         )
     return Report(
-        title=f"What to try first on {info.name}, from {len(records.studies)} past studies",
+        title=f"What to try first on {info.name}, from {_whose(records)}",
         columns=("rank", "configuration", "predicted quality", "takes"),
         rows=rows,
         lines=(*lines, "quality: 0 is the median trial of a past task, 1 its best tenth"),
@@ -205,6 +207,10 @@ def settings_of(config: RootConfig) -> MetaSettings:
         support_size=meta.support_size,
         selection_threshold=meta.selection_threshold,
     )
+
+
+def _whose(records: HistoryRecords) -> str:
+    return whose(own=len(records.studies) - records.n_shipped, shipped=records.n_shipped)
 
 
 def _params(params: Mapping[str, object]) -> str:

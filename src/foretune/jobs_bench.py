@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import foretune.history
 from foretune.config.schema.root import RootConfig
 from foretune.core import ConfigError
+from foretune.history.seed import SEED_FILE
 from foretune.jobs import Report, settings_of
+from foretune.record.origin import commit, hardware
 
 if TYPE_CHECKING:
     from foretune.bench.table import Table
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from foretune.tracking.benchmark import MethodRecord
 
 SHARED = "FORETUNE_SHARED"  # environment variable: a folder with the surrogate in it
-SHIPPED = Path(foretune.history.__file__).with_name("shipped") / "seed.parquet"
+VERSIONS = (
+    "foretune", "optuna", "torch", "numpy", "scipy", "statsmodels", "scikit-posthocs", "onnxruntime"
+)  # fmt: skip
 PACKAGES = ("matplotlib", "pandas", "scikit_posthocs", "scipy", "statsmodels")
 
 
@@ -37,7 +42,7 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     Raises:
         ForetuneError: There is no table, or the benchmark's packages are not installed.
     """
-    _check_packages()
+    check_packages()
     from foretune.bench import findings
     from foretune.bench.measures import Measures
     from foretune.bench.page import write_page
@@ -72,8 +77,8 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     }
     took_s = time.monotonic() - began_s
     notes = [*table.notes, *_notes(plan, took_s)]
-    part = found | _origin(config, resolved, table, notes)
-    folder = _folder(config)
+    part = found | origin_of(config, resolved, table, notes)
+    folder = report_folder(config)
     page = write_page(folder, part, {p: findings.runs(t) for p, t in traces.items()})
     where = log_benchmark(
         config.tracking, config.benchmark.experiment, _records(found), page, sentence(part)
@@ -81,7 +86,12 @@ def benchmark_job(config: RootConfig, resolved: Mapping[str, object], step: Step
     return _told(found, (sentence(part), *notes, f"report: {page}", *where))
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """See that what the report is made with is installed.
+
+    Raises:
+        ConfigError: It is not.
+    """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -90,7 +100,8 @@ def _check_packages() -> None:
         )
 
 
-def _folder(config: RootConfig) -> Path:
+def report_folder(config: RootConfig) -> Path:
+    """Where report and figures go."""
     return Path(config.benchmark.folder or Path(config.outputs) / "benchmark")
 
 
@@ -105,7 +116,7 @@ def _plan(config: RootConfig, cache: Path) -> Plan:
             f"{bench.surrogate!r}; null leaves the surrogate out"
         )
     return Plan(
-        table=_table_file(config),
+        table=table_file(config),
         surrogate=find_surrogate(bench.surrogate or os.environ.get(SHARED)),
         seeds=bench.seeds, few_seeds=bench.few_seeds, n_trials=bench.trials,
         grid=bench.grid, small_grid=bench.small_grid, settings=settings_of(config),
@@ -113,9 +124,13 @@ def _plan(config: RootConfig, cache: Path) -> Plan:
     )  # fmt: skip
 
 
-def _table_file(config: RootConfig) -> Path:
-    """The table that is replayed."""
-    file = Path(config.benchmark.table or SHIPPED)
+def table_file(config: RootConfig) -> Path:
+    """The exported history that the benchmark is about.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    file = Path(config.benchmark.table or SEED_FILE)
     if not file.is_file():
         raise ConfigError(
             f"benchmark.table: expected an exported history (.parquet), found no file {file.name}"
@@ -136,18 +151,22 @@ def _notes(plan: Plan, took_s: float) -> list[str]:
     return notes
 
 
-def _origin(
+def origin_of(
     config: RootConfig, resolved: Mapping[str, object], table: Table, notes: list[str]
 ) -> dict[str, object]:
     """Everything that a reviewer needs to make the same report."""
-    from foretune.bench.facts import facts
-
     bench = resolved.get("benchmark")
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": "make benchmark    # python -m src.main job=benchmark",
         "config": {"benchmark": bench, "search.meta": _meta_section(resolved)},
-        "facts": {**facts(), "trial seeds": f"0 to {config.benchmark.seeds - 1}"},
+        "facts": {
+            "code": commit() or "no checkout",
+            "seeds": f"0 to {config.benchmark.seeds - 1}",
+            "processor": hardware(),
+            "python": platform.python_version(),
+            **_versions(),
+        },
         "notes": notes,
         "sources": {
             "table": Path(str(config.benchmark.table or "the history that ships")).name,
@@ -165,6 +184,16 @@ def _origin(
     }  # fmt: skip
 
 
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in VERSIONS:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
 def _meta_section(resolved: Mapping[str, object]) -> object:
     search = resolved.get("search")
     meta = search.get("meta") if isinstance(search, Mapping) else None
@@ -172,44 +201,46 @@ def _meta_section(resolved: Mapping[str, object]) -> object:
 
 
 def _records(found: Mapping[str, Any]) -> list[MethodRecord]:
-    """The methods as MLflow's runs, meta last: the newest is on top."""
+    """The methods as MLflow's runs, those of the figures first; the UI draws ten at once."""
+    from foretune.bench.methods import METHODS
+
+    order = sorted(METHODS, key=lambda m: not METHODS[m].drawn)
+    return [
+        _record(found[part], part, m)
+        for part in ("table", "surrogate")
+        if found.get(part)
+        for m in order
+        if m in found[part]["methods"]
+    ]
+
+
+def _record(finding: Mapping[str, Any], part: str, m: str) -> MethodRecord:
     from foretune.bench.methods import METHODS
     from foretune.tracking.benchmark import MethodRecord
 
-    records = []
-    for part, named in (("surrogate", "LCBench: "), ("table", "")):
-        finding = found.get(part)
-        if not finding:
-            continue
-        for m, f in reversed(finding["methods"].items()):
-            per_task = {t: own[m] for t, own in finding["per_task"].items()}
-            ranks = finding["diagram"].get("ranks", {})
-            records.append(
-                MethodRecord(
-                    name=f"{named}{METHODS[m].label}",
-                    params={
-                        "method": METHODS[m].label, "part": part,
-                        "searches_a_task": str(f["n_seeds"]),
-                        "learns_from_other_tasks": str(METHODS[m].learns).lower(),
-                    },
-                    numbers={
-                        **{f"regret_at_{k}": f["regret"][k - 1] for k in finding["marks"]},
-                        "mean_regret": f["area"],
-                        **({"mean_rank": ranks[m]} if m in ranks else {}),
-                    },
-                    curves={
-                        "regret": f["regret"],
-                        **({"test_regret": f["test"]} if f["test"][0] is not None else {}),
-                        **{f"task/{task}": values for task, values in per_task.items()},
-                    },
-                    tags={"part": part},
-                )
-            )  # fmt: skip
-    return records
+    told, label = finding["methods"][m], METHODS[m].label
+    curves = {"all/regret": told["regret"], "all/test_regret": told["test"]}
+    ranks = finding["diagram"].get("ranks", {})
+    return MethodRecord(
+        name=label if part == "table" else f"{label}, LCBench",
+        params={
+            "method": label,
+            "part": part,
+            "searches_a_task": str(told["n_seeds"]),
+            "learns_from_other_tasks": str(METHODS[m].learns).lower(),
+        },
+        numbers={
+            **{f"all/regret_at_{k}": told["regret"][k - 1] for k in finding["marks"]},
+            "all/mean_regret": told["area"],
+            **({"all/mean_rank": ranks[m]} if m in ranks else {}),
+        },
+        curves=curves | {f"task/{task}": own[m] for task, own in finding["per_task"].items()},
+        tags={"part": part},
+    )
 
 
 def _told(found: Mapping[str, Any], lines: tuple[str, ...]) -> Report:
-    from foretune.bench.report import score
+    from foretune.bench.report_parts import score
 
     finding = found["table"]
     missed = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -45,10 +47,16 @@ def test_suggesting_is_paid_for():
     np.testing.assert_allclose(dear.regret_at(SCALE, budget), [1.0, 1.0, 0.5, 0.0])
 
 
-@pytest.mark.parametrize(
-    ("target", "wanted"), [(0.5, (2.0, 20.0)), (0.1, (1.0, 10.0)), (2.0, (np.inf, np.inf))]
-)
-def test_first_reach(target: float, wanted: tuple[float, float]):
+def test_meta_training_is_paid_for_unless_the_model_was_kept():
+    found = dataclasses.replace(trace([0.5, 1.0]), training_s=15.0)
+    np.testing.assert_allclose(found.spent_s(), [25.0, 35.0])
+    np.testing.assert_allclose(found.spent_s(kept=True), [10.0, 20.0])
+    assert found.regret_at(SCALE, np.array([2.0]))[0] == 1.0
+    assert found.regret_at(SCALE, np.array([2.0]), kept=True)[0] == 0.0
+
+
+@pytest.mark.parametrize(("target", "wanted"), [(0.5, 2), (0.1, 1), (2.0, None)])
+def test_first_reach(target: float, wanted: int | None):
     assert trace([0.2, 0.7]).first_reach(target) == wanted
 
 

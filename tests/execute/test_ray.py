@@ -139,6 +139,9 @@ def test_workers_and_cluster_die_with_a_search_that_is_killed(tmp_path):
     assert not [f for f in Path("/tmp").glob("foretune-ray-*") if f not in before]
 
 
+OF_RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
+
+
 def elsewhere(code, folder):
     """What a search in a process of its own prints: Ray's settings here are of one machine."""
     beside = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
@@ -146,7 +149,7 @@ def elsewhere(code, folder):
     env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
-        env={**env, "PYTHONPATH": beside, "RAY_AUTH_MODE": "disabled"},
+        env={**env, **OF_RAY, "PYTHONPATH": beside},
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -27,6 +27,7 @@ class CommandLine:
             f"pool.folder={folder}/pool",
             f"tracking.folder={folder}/mlruns",
             f"search.meta.cache_dir={folder}/cache",
+            "history.seed=false",  # what ships is tested in test_seed.py
             f"hydra.run.dir={folder}/run",
             f"hydra.sweep.dir={folder}/run",
         ]

@@ -62,11 +62,15 @@ def test_from_a_table_to_a_page_and_runs(foretune, tmp_path: Path, no_surrogate:
     by_name = {run.info.run_name: run for run in found}
     assert {"meta", "TPE", "GP", "random", "grid", "report"} <= by_name.keys()
     meta = by_name["meta"]
-    history = database.client.get_metric_history(meta.info.run_id, "regret")
+    history = database.client.get_metric_history(meta.info.run_id, "all/regret")
     assert [m.step for m in history] == [1, 2, 3, 4, 5, 6]
     assert history[-1].value == methods["meta"]["regret"][-1]
-    assert meta.data.metrics["regret_at_1"] == methods["meta"]["regret"][0]
+    assert meta.data.metrics["all/regret_at_1"] == methods["meta"]["regret"][0]
     assert "task/reviews-64" in meta.data.metrics
+    newest = database.client.search_runs(
+        [database.experiment_id], order_by=["attributes.start_time DESC"]
+    )
+    assert newest[0].info.run_name == "meta", "on top of the UI's list"
     held = database.client.list_artifacts(by_name["report"].info.run_id)
     assert "report.html" in [artifact.path for artifact in held]
 

@@ -102,6 +102,9 @@ def headline(finding: Finding) -> Figure:
     left.set_title("Against trials")
     left.set_xlabel("trials")
     left.set_ylabel("normalised regret (square-root scale)")
+    if META in shown:
+        kept = _numbers(shown[META]["against_seconds_kept"])[begins]
+        right.plot(budget[begins], kept, color=METHODS[META].colour, linewidth=1.4, linestyle=":")
     right.set_title("Against seconds, all overhead included")
     right.set_xlabel("seconds, in units of the task's mean trial")
     for axes in (left, right):

@@ -54,6 +54,10 @@ def _method(measures: Measures, m: str, regret: np.ndarray, budget: np.ndarray) 
     by_family = measures.by_family(regret)
     low, high = interval(by_family)
     told = METHODS[m]
+    seconds = {
+        kept: _rounded(measures.by_family(measures.at_budget(m, budget, kept=kept)).mean(0))
+        for kept in (False, True)
+    }
     return {
         "label": told.label,
         "about": told.about,
@@ -65,7 +69,9 @@ def _method(measures: Measures, m: str, regret: np.ndarray, budget: np.ndarray) 
         "strict": _rounded(measures.by_family(measures.strict(m)).mean(0)),
         "test": _rounded(measures.by_family(measures.test(m)).mean(0)),
         "area": float(by_family.mean()),
-        "against_seconds": _rounded(measures.by_family(measures.at_budget(m, budget)).mean(0)),
+        "against_seconds": seconds[False],
+        "against_seconds_kept": seconds[True],
+        "training_s": measures.mean_of(m, lambda t: t.training_s),
         "asking_s": measures.mean_of(m, lambda t: _mean(t.asking_s[1:])),
         "first_asking_s": measures.mean_of(m, lambda t: float(t.asking_s[0])),
         "peak_mb": measures.mean_of(m, lambda t: t.peak_mb),
@@ -119,7 +125,7 @@ def _speed(measures: Measures) -> list[Finding]:
     """How soon each method has what grid and TPE have at the end."""
     against = [m for m in ("grid", "grid_729", "tpe", "gp", "random") if m in measures.methods]
     return [
-        {"method": m, "against": other, **asdict(measures.reach(m, other))}
+        {"method": m, "against": other, **measures.reach(m, other)._asdict()}
         for other in against
         for m in _listed(measures)
         if m in (META, "mean_rank", other)

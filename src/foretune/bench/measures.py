@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,9 +87,9 @@ class Measures:
         """(t, N) the incumbent's regret on the test rows."""
         return self.by_task(method, lambda t, s: t.test_regret(s, self.n_trials))
 
-    def at_budget(self, method: str, budget: np.ndarray) -> np.ndarray:
+    def at_budget(self, method: str, budget: np.ndarray, *, kept: bool) -> np.ndarray:
         """(t, b) regret against seconds, in units of a task's mean trial."""
-        return self.by_task(method, lambda t, s: t.regret_at(s, budget))
+        return self.by_task(method, lambda t, s: t.regret_at(s, budget, kept=kept))
 
     def target(self, method: str, task: str) -> float:
         """The mean over seeds of a method's best validation score after N trials."""
@@ -97,19 +98,24 @@ class Measures:
 
     def reach(self, method: str, against: str) -> Reach:
         """How soon a method has what ``against`` has after N trials."""
-        trials, seconds, reached = [], [], []
+        found: list[Reach] = []
         for task in self.tasks:
             target = self.target(against, task)
-            whole_s = float(np.mean([t.spent_s()[-1] for t in self.traces[against][task]]))
-            found = [trace.first_reach(target) for trace in self.traces[method][task]]
-            spent = [trace.spent_s()[-1] for trace in self.traces[method][task]]
-            hit = [np.isfinite(n) for n, _ in found]
-            n = [n if h else self.n_trials + 1.0 for (n, _), h in zip(found, hit, strict=True)]
-            s = [s if h else end for (_, s), h, end in zip(found, hit, spent, strict=True)]
-            trials.append(np.mean(n))
-            seconds.append(np.mean(s) / max(whole_s, 1e-9))
-            reached.append(np.mean(hit))
-        return Reach(float(np.mean(trials)), float(np.mean(seconds)), float(np.mean(reached)))
+            others = self.traces[against][task]
+            whole_s = max(float(np.mean([t.spent_s()[-1] for t in others])), 1e-9)
+            found += [self._reach(t, target, whole_s) for t in self.traces[method][task]]
+        return Reach(*(float(np.mean(values)) for values in zip(*found, strict=True)))
+
+    def _reach(self, trace: Trace, target: float, whole_s: float) -> Reach:
+        """One search's; where it never reaches the score, all that it spent."""
+        n = trace.first_reach(target)
+        at = -1 if n is None else n - 1
+        return Reach(
+            trials=float(self.n_trials + 1 if n is None else n),
+            seconds=float(trace.spent_s()[at]) / whole_s,
+            seconds_kept=float(trace.spent_s(kept=True)[at]) / whole_s,
+            share=float(n is not None),
+        )
 
     def mean_of(self, method: str, value: Callable[[Trace], float]) -> float:
         """Mean over all searches of a method of some number; NaN where none has it."""
@@ -118,16 +124,17 @@ class Measures:
         return float(np.mean(known)) if known else float("nan")
 
 
-@dataclass(frozen=True)
-class Reach:
+class Reach(NamedTuple):
     """How soon a score is reached.
 
     Attributes:
         trials: Mean trials; a search that never does counts as N + 1.
         seconds: Mean share of the seconds that the other method spent in all.
+        seconds_kept: The same, with a meta-model that was trained before.
         share: Of searches that reach it.
     """
 
     trials: float
     seconds: float
+    seconds_kept: float
     share: float

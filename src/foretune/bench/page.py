@@ -19,19 +19,27 @@ FORMAT = 1
 _log = logging.getLogger(__name__)
 
 
-def write_page(folder: Path, part: Mapping[str, Any], runs: Mapping[str, Any]) -> Path:
+def write_page(
+    folder: Path,
+    part: Mapping[str, Any],
+    runs: Mapping[str, Any],
+    *,
+    otherwise: Mapping[str, Any] | None = None,
+) -> Path:
     """Merge ``part`` into the folder's report and draw it anew.
 
     Args:
         folder: The report's.
         part: Top-level entries of report.json that are new.
         runs: Searches, trial by trial, by part; kept in runs.json.
+        otherwise: Entries for a folder that has none of that name yet.
 
     Returns:
         The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    report = {"format": FORMAT, **read_json(folder / "report.json"), **part}
+    before = read_json(folder / "report.json")
+    report = {"format": FORMAT, **(otherwise or {}), **before, **part}
     kept = {**read_json(folder / "runs.json"), **runs}
     _write(folder / "runs.json", json.dumps(kept, separators=(",", ":")))
     _write(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))

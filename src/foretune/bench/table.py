@@ -24,11 +24,11 @@ from foretune.history.attrs import (
     MODEL_DESCRIPTORS,
     TASK,
     TASK_DESCRIPTORS,
+    TEST_SCORE,
 )
+from foretune.history.seed import FAMILY
 from foretune.space import point_key
 
-FAMILY = "family"  # study attribute: tasks of one source, never split between past and target
-TEST_SCORE = "test_score"  # trial attribute: higher is better, nothing is chosen by it
 MIN_FAMILIES = 3
 Config = Mapping[str, ParamValue]
 

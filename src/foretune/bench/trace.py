@@ -50,8 +50,9 @@ class Trace:
         score: (n,) validation score; NaN: the trial failed.
         test: (n,) test score; NaN: unknown.
         seconds: (n,) that trials took.
-        asking_s: (n,) processor seconds that suggesting took, meta-training with the first.
+        asking_s: (n,) processor seconds that suggesting took.
         peak_mb: The most memory that a trial took; NaN: unknown.
+        training_s: Processor seconds of the meta-training before the first suggestion.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Trace:
     seconds: np.ndarray
     asking_s: np.ndarray
     peak_mb: float = float("nan")
+    training_s: float = 0.0
 
     def best(self, n: int) -> np.ndarray:
         """(N,) best validation score after 1 .. n trials; NaN before the first; then it stays."""
@@ -94,23 +96,25 @@ class Trace:
             return np.full(n, np.nan)
         return np.clip((scale.test_best - self.incumbent_test(n)) / width, 0.0, 1.0)
 
-    def spent_s(self) -> np.ndarray:
-        """(n,) seconds from the start to the end of each trial, suggesting included."""
-        return np.cumsum(self.seconds + self.asking_s)
+    def spent_s(self, *, kept: bool = False) -> np.ndarray:
+        """(n,) seconds from the start to the end of each trial, suggesting included.
 
-    def regret_at(self, scale: Scale, budget: np.ndarray) -> np.ndarray:
+        Args:
+            kept: Whether the meta-model was trained before, and kept.
+        """
+        return np.cumsum(self.seconds + self.asking_s) + (0.0 if kept else self.training_s)
+
+    def regret_at(self, scale: Scale, budget: np.ndarray, *, kept: bool = False) -> np.ndarray:
         """(b,) regret after budgets in units of the task's mean trial; 1 before the first end."""
-        ends = self.spent_s() / scale.trial_s
+        ends = self.spent_s(kept=kept) / scale.trial_s
         done = np.searchsorted(ends, budget, side="right")
         regret = np.concatenate([[1.0], self.regret(scale, len(self.score))])
         return regret[done]
 
-    def first_reach(self, target: float) -> tuple[float, float]:
-        """Trials and seconds to a validation score; infinite where it is never reached."""
+    def first_reach(self, target: float) -> int | None:
+        """The trial, from 1, that reaches a validation score; None where none does."""
         hits = np.flatnonzero(self.score >= target - 1e-12)
-        if not len(hits):
-            return float("inf"), float("inf")
-        return float(hits[0] + 1), float(self.spent_s()[hits[0]])
+        return int(hits[0]) + 1 if len(hits) else None
 
 
 def _is_new_best(score: np.ndarray) -> np.ndarray:

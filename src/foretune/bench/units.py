@@ -162,8 +162,6 @@ def run_units(
 ) -> Mapping[str, list[Trace]]:
     """Run every unit; the traces by where, in the order of the units.
 
-    Each search of a method that learns pays for the whole meta-training.
-
     Raises:
         ForetuneError: The table cannot be read, or a process was killed.
     """
@@ -174,19 +172,13 @@ def run_units(
         step(len(done), len(units), str(unit))
     return {
         where: [
-            _paid(trace, done[unit.after].training_s) if unit.after else trace
+            replace(trace, training_s=done[unit.after].training_s) if unit.after else trace
             for unit in units
             if unit.where == where
             for trace in done[unit].traces
         ]
         for where in (TABLE, SURROGATE)
     }
-
-
-def _paid(trace: Trace, training_s: float) -> Trace:
-    asking_s = trace.asking_s.copy()
-    asking_s[0] += training_s
-    return replace(trace, asking_s=asking_s)
 
 
 def _here(plan: Plan, units: Sequence[Unit], n_processes: int) -> Iterator[tuple[Unit, Outcome]]:

@@ -9,6 +9,7 @@ from foretune.history.inspect import list_studies, show_study
 from foretune.history.job import HistoryReport, run_history_job
 from foretune.history.read import read_history
 from foretune.history.records import Curves, HistoryRecords, ParamColumn, StudyRecord
+from foretune.history.seed import seed_history
 from foretune.history.store import open_storage
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "open_storage",
     "read_history",
     "run_history_job",
+    "seed_history",
     "show_study",
     "study_attributes",
     "trial_attributes",

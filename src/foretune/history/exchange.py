@@ -23,7 +23,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from foretune.core import HistoryError
-from foretune.history.attrs import FAILURE
+from foretune.history.attrs import FAILURE, LEASE
 from foretune.history.copies import StudyCopy, copies_of_database, write_copy
 from foretune.history.parquet import ParquetFile, write_parquet
 from foretune.history.rows import Row, checked, to_rows
@@ -167,16 +167,18 @@ def _copies(
 def _settled(study: StudyCopy) -> StudyCopy:
     """``study`` with its trials numbered without gaps, and running ones as failed.
 
-    Nobody runs them where the copy goes, and they would wait there for ever.
+    Nobody runs them where the copy goes, and they would wait there for ever. The signature of the
+    process that ran a trial means nothing there, and names its machine.
     """
     trials = []
     for number, trial in enumerate(study.trials):
         told = shallow(trial)
         told.number = number
+        told.user_attrs = {k: v for k, v in trial.user_attrs.items() if k != LEASE}
         if trial.state is TrialState.RUNNING:
             told.state = TrialState.FAIL
             told.values = None
-            told.user_attrs = {**trial.user_attrs, FAILURE: STILL_RUNNING}
+            told.user_attrs = {**told.user_attrs, FAILURE: STILL_RUNNING}
             told.datetime_complete = trial.datetime_start  # Optuna wants one of what has ended
         trials.append(told)
     return replace(study, trials=trials)

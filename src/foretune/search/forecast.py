@@ -49,10 +49,10 @@ class Took:
 
 
 def past_trials(records: HistoryRecords | None, task: str) -> list[Took]:
-    """What the history's trials on ``task`` took."""
+    """What the user's own trials on ``task`` took."""
     found = []
     for study in () if records is None else records.studies:
-        if study.user_attrs.get(TASK) != task:
+        if study.user_attrs.get(TASK) != task or study.shipped:  # of another machine
             continue
         columns = {column.name: column for column in study.columns}
         for row in np.flatnonzero(study.seconds > 0):  # NaN is not

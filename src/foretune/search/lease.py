@@ -14,9 +14,11 @@ from types import TracebackType
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from foretune.history.attrs import LEASE
+from foretune.search.pauses import is_paused
+
 logger = logging.getLogger(__name__)
 
-LEASE = "lease"  # trial attribute: who runs the trial, and until when to believe it
 LASTS_S = 120.0  # a process of another machine that is silent for so long is gone
 RENEWED_S = 20.0  # several attempts fit in before anyone gives it up
 UNSIGNED_S = 5.0  # between a trial's beginning and its first signature: one write (taste)
@@ -74,7 +76,7 @@ def is_new(trial: FrozenTrial) -> bool:
 
 def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
     """Whether this process (``mine``) or another live one is running ``trial``."""
-    if trial.state != TrialState.RUNNING:
+    if trial.state != TrialState.RUNNING or (trial.number not in mine and is_paused(trial)):
         return False
     return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 

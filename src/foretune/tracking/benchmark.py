@@ -38,7 +38,7 @@ def log_benchmark(
     Args:
         config: Where to.
         experiment: The experiment of its own.
-        methods: What is compared.
+        methods: What is compared, the one that is to be on top first.
         page: report.html; what lies beside it is recorded with it.
         text: What it found, in a sentence.
 
@@ -59,9 +59,10 @@ def log_benchmark(
     database = open_database(config.folder, experiment)
     client, at_ms = database.client, now_ms()
     batch = str(at_ms)  # what was recorded together
-    for method in methods:
+    for place, method in enumerate(methods):
         tags = {"role": "method", "benchmark": batch, **method.tags}
-        run = client.create_run(database.experiment_id, at_ms, tags | SOURCE, method.name)
+        started_ms = at_ms + len(methods) - place  # the UI has the newest on top
+        run = client.create_run(database.experiment_id, started_ms, tags | SOURCE, method.name)
         curves = {
             (key(name), step): value
             for name, values in method.curves.items()
@@ -77,7 +78,7 @@ def log_benchmark(
         client.log_batch(run.info.run_id, params=params, tags=[RunTag("status", "completed")])
         client.set_terminated(run.info.run_id, "FINISHED", now_ms())
     tags = {"role": "benchmark", "benchmark": batch, NOTE_TAG: text}
-    run = client.create_run(database.experiment_id, now_ms(), tags | SOURCE, "report")
+    run = client.create_run(database.experiment_id, at_ms, tags | SOURCE, "report")
     client.log_artifact(run.info.run_id, str(page))
     for path in sorted((page.parent / "figures").glob("*.png")):
         client.log_artifact(run.info.run_id, str(path), "figures")

@@ -10,7 +10,8 @@ from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.history import HistoryConfig
 from foretune.config.schema.model import ModelsConfig
 from foretune.config.schema.pool import PoolConfig
-from foretune.config.schema.search import SearchConfig
+from foretune.config.schema.record import RecordConfig
+from foretune.config.schema.search import FREEZE_THAW, SearchConfig
 from foretune.config.schema.selection import SelectionConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.config.schema.storage import StorageConfig
@@ -29,6 +30,8 @@ JOBS = (
     "meta-validate",
     "ui",
     "benchmark",
+    "record",
+    "report",
 )
 
 
@@ -39,7 +42,7 @@ class RootConfig:
     Attributes:
         job: What to do: one of ``JOBS``.
         outputs: Where studies, their best models and plots go.
-        study: The study that ``job=explain`` speaks of; None: the newest.
+        study: The study that ``job=explain`` and ``job=report`` speak of; None: the newest.
         trial: The trial that ``job=explain`` speaks of; None: the best.
         n: How many configurations ``job=recommend`` gives.
     """
@@ -56,6 +59,7 @@ class RootConfig:
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     outputs: str = "outputs"
@@ -76,6 +80,17 @@ class RootConfig:
 
     def _contradictions(self) -> list[str]:
         """What no section can see alone."""
+        return [*self._without_checkpoints(), *self._wrong_modality()]
+
+    def _without_checkpoints(self) -> list[str]:
+        if self.search.fidelity != FREEZE_THAW or self.trainer.checkpoint:
+            return []
+        return [
+            "trainer.checkpoint: expected true with search.fidelity=freeze_thaw (a paused trial"
+            " goes on from its checkpoint), got false"
+        ]
+
+    def _wrong_modality(self) -> list[str]:
         reads, pinned = self.model.modality.value, self.model.members is None and self.model.name
         if self.job != "search" or not pinned or self.task.kind not in list(TaskKind):
             return []
