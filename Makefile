@@ -14,7 +14,7 @@ help: ## What can be made
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e '.[run,offline,dev]'
+	$(BIN)/pip install --quiet -e '.[run,offline,bench,dev]'
 	@touch $@
 
 .PHONY: install
@@ -30,7 +30,8 @@ test: $(STAMP) ## The test suite
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill searches at random moments, share studies between many processes (15 minutes)
-	$(BIN)/python -m pytest -m 'slow or not slow' -s tests/chaos tests/search/test_parallel.py
+	$(BIN)/python -m pytest -m 'slow or not slow' -k 'not 6-12' -s tests/chaos tests/execute/test_process.py
+	$(BIN)/python benchmarks/executor.py --trials 15
 
 .PHONY: lint
 lint: $(STAMP) ## Style, formatting, types, direction of imports
@@ -47,6 +48,18 @@ format: $(STAMP) ## Format the code and mend what can be mended
 .PHONY: ui
 ui: $(STAMP) ## MLflow's UI on 127.0.0.1 (PORT=5000)
 	$(BIN)/python -m src.main job=ui tracking.port=$(PORT)
+
+.PHONY: report
+report: $(STAMP) ## One search as a page that opens offline: STUDY=name (the newest without)
+	$(BIN)/python -m src.main job=report $(if $(STUDY),study=$(STUDY))
+
+.PHONY: benchmark
+benchmark: $(STAMP) ## Meta against grid, random and Bayesian search on recorded trials (under ten minutes)
+	$(BIN)/python -m src.main job=benchmark $(ARGS)
+
+.PHONY: benchmark-live
+benchmark-live: $(STAMP) ## The same, really trained: benchmark.live.budget_s seconds a search (ARGS='data.dir=DIR')
+	$(BIN)/python -m src.main job=benchmark benchmark.mode=live $(ARGS)
 
 .PHONY: bench-sampler
 bench-sampler: $(STAMP) ## MetaSampler on the transfer benchmark (FORETUNE_SHARED names its folder)

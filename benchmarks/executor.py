@@ -84,8 +84,9 @@ def main() -> None:
     median = {n: statistics.median(values) for n, values in took.items()}
     for n, seconds in median.items():
         print(f"{n or 'inline'}: {3600 * options.trials / seconds:.0f} trials an hour")
-    print(f"process / inline: {median[1] / median[0]:.3f} of the time")
-    print(f"two workers: {median[1] / median[2]:.2f} x one")
+    cost, gain = median[1] / median[0], median[1] / median[2]
+    print(f"process / inline: {cost:.3f} of the time (at most 1.05: {verdict(cost <= 1.05)})")
+    print(f"two workers: {gain:.2f} x one (at least 1.6: {verdict(gain >= 1.6)})")
 
     with make(setup, config, 1) as executor:
         parent, worker = [], []
@@ -95,8 +96,17 @@ def main() -> None:
             parent.append(psutil.Process().memory_info().rss / 2**20)
             [remote] = executor._workers.values()
             worker.append(remote.resident_mb())
+    grew = False
     for name, values in (("search", parent), ("worker", worker)):
         print(f"{name}: {values[9]:.0f} MiB after 10 trials, {values[-1]:.0f} after {len(values)}")
+        grew = grew or values[-1] > 1.05 * values[9]
+    if grew:  # no matter of how busy the machine is
+        raise SystemExit("memory grew by more than 5 %")
+
+
+def verdict(is_met: bool) -> str:
+    """In a word."""
+    return "met" if is_met else "missed"
 
 
 if __name__ == "__main__":

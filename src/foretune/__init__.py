@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from foretune.history import HistoryRecords, read_history
+    from foretune.history import HistoryRecords, read_history, seed_history
     from foretune.search.meta_explain import explain
     from foretune.search.meta_pruner import MetaPruner
     from foretune.search.meta_recommend import recommend
@@ -24,6 +24,7 @@ _HOMES = {
     "explain": "foretune.search.meta_explain",
     "read_history": "foretune.history",
     "recommend": "foretune.search.meta_recommend",
+    "seed_history": "foretune.history",
 }
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "explain",
     "read_history",
     "recommend",
+    "seed_history",
 ]
 
 

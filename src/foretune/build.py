@@ -9,17 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foretune.build_history import about_history, past_studies
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.search import FREEZE_THAW
 from foretune.config.schema.space import SpaceConfig
-from foretune.core import ConfigError, SearchPlan, TaskInfo, TaskKind
-from foretune.history import HistoryRecords, read_history
-from foretune.history.attrs import SELECTION, STAND_IN, TASK, installed_versions, study_attributes
+from foretune.config.schema.trainer import Device
+from foretune.core import ConfigError, SearchPlan, TaskKind
+from foretune.history.attrs import (
+    BUDGET,
+    HEAD_START,
+    SEED,
+    SELECTION,
+    installed_versions,
+    study_attributes,
+)
 from foretune.history.store import open_storage
 from foretune.search import (
+    TimeStep,
+    build_fidelity,
     build_method,
     build_pruner,
     open_study,
+    past_trials,
     plan_search,
     study_name,
 )
@@ -29,14 +41,15 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.search.fidelity import Fidelity
+    from foretune.select import HeadStart
     from foretune.train import ModelCard, TaskData
 
 PROBE = "probe"  # model descriptor: its score on the support set, beside the others
-N_SHOWN = 8  # past tasks that are named in the console
 # Trainer settings that change neither what a trial learns nor how it is scored.
 _IMMATERIAL = frozenset(
     {"threads", "cache_mb", "eval_batch_size", "cpu_train_rows", "cpu_validation_rows"}
-    | {"cpu_test_rows", "checkpoint"}
+    | {"cpu_test_rows", "checkpoint", "test_trials"}
 )
 
 
@@ -52,6 +65,7 @@ class Setup:
         all_cards: The models that there were to choose from.
         space_config: The section that the space was made from.
         selection: What the study keeps of how its models were chosen; None: they were not.
+        head_start: What new heads start from; None: as it comes, or they are drawn.
     """
 
     data: TaskData
@@ -61,6 +75,7 @@ class Setup:
     all_cards: Mapping[str, ModelCard]
     space_config: SpaceConfig
     selection: Mapping[str, object] | None = None
+    head_start: HeadStart | None = None
 
 
 def build_storage(config: RootConfig) -> RDBStorage:
@@ -112,9 +127,14 @@ def study_name_of(setup: Setup, config: RootConfig) -> str:
 
 
 def build_study(
-    setup: Setup, config: RootConfig, storage: RDBStorage, resolved: Mapping[str, object]
-) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it.
+    setup: Setup,
+    config: RootConfig,
+    storage: RDBStorage,
+    resolved: Mapping[str, object],
+    *,
+    time_step: TimeStep | None = None,
+) -> tuple[Study, SearchPlan, Fidelity]:
+    """The search's study, new or taken up again, its plan by ``time_step``, and its fidelity.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -122,7 +142,7 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    learns = "meta" in (method_name, config.search.stops_by)
+    learns = method_name == "meta" or config.search.stops_by in ("meta", FREEZE_THAW)
     past = past_studies(config, info) if learns else None
     method = build_method(config.search, setup.space, history=past)
     name = study_name_of(setup, config)
@@ -130,7 +150,7 @@ def build_study(
         storage,
         name=name,
         higher_is_better=info.higher_is_better,
-        attributes=_attributes(setup)
+        attributes=_attributes(setup, config)
         | study_attributes(
             info,
             search=method.description,
@@ -151,16 +171,25 @@ def build_study(
         models=list(setup.cards),
         budget=config.search.budget(on_cpu=_device(config) == "cpu"),
         config=resolved,
-        notes=(*setup.notes, *_about_history(past)),
+        notes=(*setup.notes, *about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
-        took_s=_took_s(past, info),
+        space=setup.space,
+        past=past_trials(past, info.name),
         n_workers=config.executor.n_workers,
+        time_step=time_step,
     )
-    return study, plan
+    return study, plan, build_fidelity(config.search, history=past)
 
 
-def _attributes(setup: Setup) -> dict[str, object]:
-    return {} if setup.selection is None else {SELECTION: setup.selection}
+def _attributes(setup: Setup, config: RootConfig) -> dict[str, object]:
+    """What the study says of its search, beside what every study says."""
+    budget = dataclasses.asdict(config.search.budget(on_cpu=_device(config) == "cpu"))
+    held: dict[str, object] = {SEED: config.search.seed, BUDGET: budget}
+    if setup.selection is not None:
+        held[SELECTION] = setup.selection
+    if setup.head_start is not None:
+        held[HEAD_START] = dataclasses.asdict(setup.head_start)
+    return held
 
 
 def _described(setup: Setup) -> dict[str, dict[str, float]]:
@@ -174,44 +203,6 @@ def _described(setup: Setup) -> dict[str, dict[str, float]]:
             if name in scores:
                 own[PROBE] = (scores[name] - mean) / spread
     return described
-
-
-def _took_s(past: HistoryRecords | None, info: TaskInfo) -> list[float]:
-    """Seconds of the trials that the history holds of this very task."""
-    studies = () if past is None else past.studies
-    same = [s for s in studies if s.user_attrs.get(TASK) == info.name]
-    return [float(seconds) for study in same for seconds in study.seconds]
-
-
-def _about_history(past: HistoryRecords | None) -> tuple[str, ...]:
-    """What the search learns from, for the console and the record."""
-    if past is None:
-        return ()
-    if not past.studies:
-        return ("history: nothing to learn from yet", *past.notes)
-    tasks = list(dict.fromkeys(str(s.user_attrs.get(TASK, s.name)) for s in past.studies))
-    n_trials = sum(len(s.values) for s in past.studies)
-    shown = ", ".join(tasks[:N_SHOWN]) + (", ..." if len(tasks) > N_SHOWN else "")
-    return (f"history: {len(past.studies)} studies, {n_trials:,} trials ({shown})", *past.notes)
-
-
-def past_studies(config: RootConfig, info: TaskInfo) -> HistoryRecords:
-    """What ``search=meta`` and ``search.pruner=meta`` learn from on a task.
-
-    Stand-ins are left out where the task is a real one, unless they are asked for: their scores
-    are true, but of other data than their users had in mind.
-    """
-    meta = config.search.meta
-    records = read_history(
-        list(meta.history) or [config.storage.url],
-        exclude_fingerprint=None if meta.include_same_data else info.fingerprint,
-    )
-    if info.stand_in or meta.include_stand_ins:
-        return records
-    kept = tuple(s for s in records.studies if not s.user_attrs.get(STAND_IN))
-    n_out = len(records.studies) - len(kept)
-    note = (f"{n_out} studies on packaged stand-in data are left out",) if n_out else ()
-    return dataclasses.replace(records, studies=kept, notes=(*records.notes, *note))
 
 
 def check_outputs(folder: str) -> None:
@@ -280,7 +271,10 @@ def _capped(config: RootConfig) -> tuple[DataConfig, list[str]]:
 def _device(config: RootConfig) -> str:
     from foretune.train import choose_device
 
-    return choose_device(config.trainer.device)
+    asked, executor = config.trainer.device, config.executor
+    if executor.kind == "ray" and executor.ray.gpus and asked is Device.auto:
+        return "cuda"  # of the cluster's nodes; this machine may have none
+    return choose_device(asked)
 
 
 def _known_params() -> Sequence[str]:

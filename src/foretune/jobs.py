@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from foretune.build import Setup, build_setup, past_studies
+from foretune.build import Setup, build_setup
+from foretune.build_history import past_studies
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import HistoryError, format_duration
-from foretune.history import read_history
+from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import FINGERPRINT, TASK_DESCRIPTORS
 from foretune.history.inspect import show_study
+from foretune.history.wording import whose
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
+    from foretune.select import Choice
     from foretune.selection import ModelChoice
 
 
@@ -45,7 +48,7 @@ def recommend_job(config: RootConfig) -> Report:
         {TASK_DESCRIPTORS: dict(info.descriptors), FINGERPRINT: info.fingerprint},
         records,
         config.n,
-        settings=_settings(config),
+        settings=settings_of(config),
         cache_dir=config.search.meta.cache_dir,
     )
     lines = (setup.data.line, *records.notes)
@@ -66,7 +69,7 @@ def recommend_job(config: RootConfig) -> Report:
             for r in found
         )
     return Report(
-        title=f"What to try first on {info.name}, from {len(records.studies)} past studies",
+        title=f"What to try first on {info.name}, from {_whose(records)}",
         columns=("rank", "configuration", "predicted quality", "takes"),
         rows=rows,
         lines=(*lines, "quality: 0 is the median trial of a past task, 1 its best tenth"),
@@ -112,10 +115,10 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             m.name,
             *("" if math.isnan(m.probes[p]) else f"{m.probes[p]:.3f}" for p in probes),
             *(f"{m.score:.3f}" for _ in shown),
-            f"{m.low:.3f} to {m.high:.3f}",
+            f"{m.low:.3f} to {m.high:.3f}" if math.isfinite(m.high - m.low) else "not known",
             format_duration(m.seconds),
             f"{m.memory_mb:.0f} MB",
-            "chosen" if m.name == found.choice.name else "",
+            _standing(found.choice, m.name),
         )
         for m in found.members
     )
@@ -130,6 +133,12 @@ def _selection_report(setup: Setup, found: ModelChoice) -> Report:
             f"{found.choice.reason} Read in {format_duration(found.probe_s)}.",
         ),
     )
+
+
+def _standing(choice: Choice, name: str) -> str:
+    if name == choice.name:
+        return "chosen"
+    return "tied" if name in choice.tied else "unsure" if name in choice.unsure else ""
 
 
 def _any_finite(found: ModelChoice, probe: str) -> bool:
@@ -166,7 +175,7 @@ def validate_job(config: RootConfig) -> Report:
     from foretune.meta.validate import LEVELS, validate
 
     records = read_history(list(config.search.meta.history) or [config.storage.url])
-    checks = validate(records, _settings(config))
+    checks = validate(records, settings_of(config))
     lines = records.notes
     if not checks:
         lines = (*lines, "expected at least three past tasks with scored trials, found fewer")
@@ -187,7 +196,8 @@ def validate_job(config: RootConfig) -> Report:
     )
 
 
-def _settings(config: RootConfig) -> MetaSettings:
+def settings_of(config: RootConfig) -> MetaSettings:
+    """The meta-model's numbers, as ``search.meta`` has them."""
     from foretune.meta.settings import MetaSettings
 
     meta = config.search.meta
@@ -197,6 +207,10 @@ def _settings(config: RootConfig) -> MetaSettings:
         support_size=meta.support_size,
         selection_threshold=meta.selection_threshold,
     )
+
+
+def _whose(records: HistoryRecords) -> str:
+    return whose(own=len(records.studies) - records.n_shipped, shipped=records.n_shipped)
 
 
 def _params(params: Mapping[str, object]) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from foretune.build import build_setup
 from foretune.config.compose import task_config
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import ModelError, format_duration
+from foretune.core import ForetuneError, ModelError, format_duration
 from foretune.jobs import Report
 
 if TYPE_CHECKING:
     from foretune.train import ModelCard
     from foretune.train.pretrain import Built
+
+
+_SHARE = 0.05  # of the budget, for looking at the sources' support sets
 
 
 class Screen(Protocol):
@@ -77,7 +83,9 @@ def pretrain_job(config: RootConfig, screen: Screen) -> tuple[Report, bool]:
     if not cards and finished:
         raise ModelError("\n".join(["expected at least one member to be built", *failed]))
     lines = [*failed, f"They are in {config.pool.folder}; model=auto has them, model=NAME has one."]
-    if not finished:
+    if finished:
+        lines.append(show_sources(config))
+    else:
         lines.append("interrupted: what is finished is kept, the same command goes on")
     return Report(
         title=f"{len(cards)} local members",
@@ -85,6 +93,46 @@ def pretrain_job(config: RootConfig, screen: Screen) -> tuple[Report, bool]:
         rows=tuple(_row(card) for card in cards.values()),
         lines=tuple(lines),
     ), finished
+
+
+def show_sources(config: RootConfig) -> str:
+    """Let the local members see a support set of each source task; a line on it.
+
+    The embeddings are kept: a head's start can be learnt from them before anything was searched.
+    The rows are those that a search would draw, which no member has learnt the labels of.
+    """
+    from foretune.meta.cache import cache_folder
+    from foretune.selection.views import view_all
+
+    recipes = [config.pool.recipes[n] for n in config.pool.build or config.pool.recipes]
+    wanted = [name for r in recipes for stage in r.stages for name in stage.sources]
+    allowed = config.pool.sources or wanted
+    began, seen = time.monotonic(), []
+    for name in dict.fromkeys(n for n in wanted if n in allowed):
+        left = _SHARE * config.pool.budget_s - (time.monotonic() - began)
+        if left <= 0:
+            break
+        own = replace(
+            config,
+            task=task_config(name, conf=conf_folder()),
+            model=replace(config.model, members="auto"),
+            pool=replace(config.pool, members=["local"]),
+        )
+        try:
+            setup = build_setup(own, conf_folder())
+            view_all(
+                setup.data,
+                setup.cards,
+                size=config.selection.support_size,
+                seed=config.selection.seed,
+                trainer=config.trainer,
+                cache_dir=cache_folder(config.search.meta.cache_dir),
+                max_s=left,
+            )
+        except ForetuneError:
+            continue  # a head's start is then learnt from the others
+        seen.append(setup.data.info.name)
+    return f"support sets that a head's start can be learnt from: {', '.join(seen) or 'none'}"
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from foretune.build import Setup, chooses_models, past_studies, space_of, study_name_of
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.trainer import HeadStart
 from foretune.core import DataError, ModelError
-from foretune.history.attrs import SELECTION
+from foretune.history.attrs import HEAD_START, SELECTION
 from foretune.history.store import study_attribute
 from foretune.meta.cache import cache_folder
 from foretune.selection import (
     ModelChoice,
     choose_model,
+    learned_start,
+    parse_start,
     past_selections,
     selection_attribute,
 )
@@ -72,6 +75,22 @@ def narrow(setup: Setup, config: RootConfig, storage: RDBStorage) -> Setup:
         note = f"model: none is preferred: {error}"
         return replace(setup, notes=(*setup.notes, note))
     return _with(setup, found.kept, selection_attribute(found), _notes(found))
+
+
+def with_head_start(setup: Setup, config: RootConfig, storage: RDBStorage) -> Setup:
+    """``setup`` with what new heads start from, learnt from past tasks where these are enough.
+
+    A search that is taken up again goes on with the start that it had.
+    """
+    if config.trainer.head_start is not HeadStart.adapted:
+        return setup
+    before = study_attribute(storage, study_name_of(setup, config), HEAD_START)
+    if (start := parse_start(before)) is not None:
+        note = "head: its start is as it was when this search began"
+    else:
+        folder = cache_folder(config.search.meta.cache_dir)
+        start, note = learned_start(folder, setup.data.info, config.selection)
+    return replace(setup, head_start=start, notes=(*setup.notes, note))
 
 
 def _with(

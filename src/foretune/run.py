@@ -7,12 +7,13 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from foretune.build import build_setup, build_storage, build_study, check_outputs
+from foretune.build import Setup, build_setup, build_storage, build_study, check_outputs
 from foretune.build_executor import build_executor, start_workers_early
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import SearchSummary
-from foretune.history import mask_url
+from foretune.core import SearchSummary, masked
+from foretune.history import show_study
+from foretune.history.attrs import TESTED
 
 if TYPE_CHECKING:
     from foretune.history.job import HistoryReport
@@ -34,13 +35,18 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     Raises:
         ForetuneError: The user has something to mend.
     """
+    recorded = {key: masked(value) for key, value in resolved.items()}
     match config.job:
         case "search":
-            return run_search_job(config, _without_credentials(resolved))
+            return run_search_job(config, recorded)
         case "ui":
             return _ui(config)
         case "pretrain":
             return _pretrain(config)
+        case "record":
+            return _record(config)
+        case "benchmark":
+            return _benchmark(config, recorded)
         case name:
             from foretune.console import print_report
 
@@ -52,8 +58,8 @@ def run(config: RootConfig, resolved: Mapping[str, object]) -> bool:
 def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
-    from foretune.model_choice import narrow
-    from foretune.search import plot_search, run_search
+    from foretune.model_choice import narrow, with_head_start
+    from foretune.search import Stopwatch, plot_search, rehearsal, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
 
@@ -62,50 +68,60 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     storage = build_storage(config)
     with build_tracker(config.tracking) as tracker:
         setup = narrow(build_setup(config, conf_folder()), config, storage)
-        study, plan = build_study(setup, config, storage, resolved)
+        setup = with_head_start(setup, config, storage)
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
+                time_step, stopwatch = rehearsal(executor), Stopwatch()
+                study, plan, fidelity = build_study(
+                    setup, config, storage, resolved, time_step=time_step
+                )
                 summary = run_search(
                     study,
                     space=setup.space,
                     executor=executor,
                     plan=plan,
-                    observers=[console, tracker],
+                    fidelity=fidelity,
+                    observers=[console, tracker, stopwatch],
                     seed=config.search.seed,
                 )
             test: Mapping[str, float] = {}
             if summary.model_dir is not None:
                 test = test_metrics(summary.model_dir, setup.data, config.trainer)
+                study.set_user_attr(TESTED, {"trial": summary.best_number, "metrics": test})
+                _write_card(config, setup, summary, study.study_name)
             plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
+            summary = stopwatch.written_into(summary)
             ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
             for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)
     return not summary.interrupted
 
 
-def _without_credentials(config: Mapping[str, object]) -> dict[str, object]:
-    """The configuration as it may be recorded: no user and password in any URL."""
+def _write_card(config: RootConfig, setup: Setup, summary: SearchSummary, study: str) -> None:
+    """The model card beside the best model; a model without one is no reason to fail."""
+    from foretune.report import gather, write_card
 
-    def masked(value: object) -> object:
-        if isinstance(value, str):
-            return mask_url(value)
-        if isinstance(value, Mapping):
-            return {key: masked(member) for key, member in value.items()}
-        return [masked(member) for member in value] if isinstance(value, list) else value
-
-    return {key: masked(value) for key, value in config.items()}
+    assert summary.model_dir is not None
+    details = show_study([config.storage.url], study)
+    base = setup.cards[str(summary.best_params.get("model", next(iter(setup.cards))))]
+    try:
+        write_card(summary.model_dir, gather(details), base)
+    except OSError as error:
+        logger.warning("the model card is not written: %s", error)
 
 
 def _reports(name: str) -> Callable[[RootConfig], Report | HistoryReport]:
     """The job of that name, which answers with a table."""
     from foretune import jobs
     from foretune.history.job import run_history_job
+    from foretune.report import report_job
 
     reports: dict[str, Callable[[RootConfig], Report | HistoryReport]] = {
         "history": lambda config: run_history_job(config.history, config.storage),
         "recommend": jobs.recommend_job,
         "select": jobs.select_job,
         "explain": jobs.explain_job,
+        "report": report_job,
         "meta-validate": jobs.validate_job,
     }
     return reports[name]
@@ -119,6 +135,34 @@ def _pretrain(config: RootConfig) -> bool:
         report, finished = pretrain_job(config, console)
     print_report(report.title, report.columns, report.rows, report.lines)
     return finished
+
+
+def _record(config: RootConfig) -> bool:
+    from foretune.console import RecordConsole, print_report
+    from foretune.record import record_job
+
+    report, finished = record_job(config, RecordConsole())
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return finished
+
+
+def _benchmark(config: RootConfig, resolved: Mapping[str, object]) -> bool:
+    from foretune.console import BenchmarkConsole, print_report
+    from foretune.jobs_bench import benchmark_job
+    from foretune.jobs_bench_live import benchmark_live_job
+
+    check_outputs(config.outputs)
+    live = config.benchmark.mode == "live"
+    job = benchmark_live_job if live else benchmark_job
+    try:
+        with BenchmarkConsole() as console:
+            report = job(config, resolved, console.step)
+    except KeyboardInterrupt:
+        kept = "the same command goes on from here" if live else "nothing was written"
+        logger.warning("interrupted: %s", kept)
+        return False
+    print_report(report.title, report.columns, report.rows, report.lines)
+    return True
 
 
 def _ui(config: RootConfig) -> bool:

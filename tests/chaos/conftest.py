@@ -19,17 +19,23 @@ PLANTED = """
 import sys
 from pathlib import Path
 from foretune.config.schema.search import SearchConfig
+from foretune.config.schema.tracking import TrackingConfig
 from foretune.execute import ProcessExecutor, start_server
 from foretune.history.store import open_storage
 from foretune.testing.faults import FaultyRecipe
 from foretune.testing.planted import Run
+from foretune.tracking import build_tracker
 
 folder, n_trials = Path(sys.argv[1]), int(sys.argv[2])
 start_server(["foretune.testing.faults"])
 run = Run(SearchConfig(method="bayes", n_trials=n_trials), folder / "study")
 run.storage = open_storage(f"sqlite:///{folder}/history.db")
-with ProcessExecutor(FaultyRecipe(folder, epoch_s=0.15)) as run.executor:
-    run()
+tracked = sys.argv[3] == "mlflow"
+record = TrackingConfig(enabled=tracked, folder=str(folder / "mlruns"), log_model=False)
+recipe = FaultyRecipe(folder, epoch_s=0.15)
+with build_tracker(record) as tracker, ProcessExecutor(recipe) as run.executor:
+    run.observers = (tracker,)
+    tracker.search_ended(run())
 """
 
 
@@ -117,10 +123,10 @@ def with_signal(pid):
 
 @pytest.fixture
 def planted(tmp_path):
-    """A search on the planted task, of some trials."""
+    """A search on the planted task, of some trials, recorded in MLflow or not."""
 
-    def make(n_trials, *, seed=0):
-        command = [sys.executable, "-c", PLANTED, str(tmp_path), str(n_trials)]
+    def make(n_trials, *, record, seed=0):
+        command = [sys.executable, "-c", PLANTED, str(tmp_path), str(n_trials), record]
         return Chaos(command, tmp_path / "history.db", seed=seed)
 
     return make

@@ -85,7 +85,7 @@ def test_no_clock_has_a_say_on_this_machine(tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(lease.os, "getpid", lambda: process.pid)
-            signed = {LEASE: lease._signature()}
+            signed = {LEASE: lease.signature()}
         for jump in (0, 86400, -86400):
             with monkeypatch.context() as patch:
                 moved = time.time() + jump
@@ -104,7 +104,7 @@ def test_no_clock_has_a_say_on_this_machine(tmp_path, monkeypatch):
 def test_a_process_number_that_is_used_again_is_not_the_old_process():
     from foretune.search import lease
 
-    signed = lease._signature()
+    signed = lease.signature()
     signed |= {
         "pid": 1,
         "began": signed["began"],

@@ -39,13 +39,34 @@ def check(folder, n_trials):
     return study, done
 
 
-@pytest.mark.timeout(900)
+def check_record(folder, done):
+    """MLflow holds one search, and of its trials exactly those that count as finished."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as db:
+        children = db.execute(
+            "select t.value, r.status from runs r join tags t using (run_uuid)"
+            " where t.key = 'trial'"
+        ).fetchall()
+        parents = db.execute(
+            "select status from runs where run_uuid not in"
+            " (select run_uuid from tags where key = 'mlflow.parentRunId')"
+        ).fetchall()
+    assert parents == [("FINISHED",)]
+    assert "RUNNING" not in {status for _, status in children}
+    finished = Counter(int(number) for number, status in children if status == "FINISHED")
+    assert set(finished) == {t.number for t in done}, "each trial that counts is there"
+    assert set(finished.values()) == {1}, "once"
+
+
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("n_kills", "n_trials"), [(6, 12), pytest.param(50, 40, marks=pytest.mark.slow)]
+    ("n_kills", "n_trials", "record"),
+    [(6, 12, "none"), pytest.param(50, 40, "mlflow", marks=pytest.mark.slow)],
 )
-def test_the_killed_search_is_the_one_that_was_never_killed(planted, tmp_path, n_kills, n_trials):
-    chaos = planted(n_trials)
-    chaos.run(n_kills, within_s=800)
+def test_the_killed_search_is_the_one_that_was_never_killed(
+    planted, tmp_path, n_kills, n_trials, record
+):
+    chaos = planted(n_trials, record=record)
+    chaos.run(n_kills, within_s=1500)
     study, done = check(tmp_path, n_trials)
     whole = Run(SearchConfig(method="bayes", n_trials=n_trials), tmp_path / "whole")
     whole()
@@ -53,15 +74,17 @@ def test_the_killed_search_is_the_one_that_was_never_killed(planted, tmp_path, n
     best = json.loads((tmp_path / "study" / "best" / "model.json").read_text())
     assert best["score"] == max(t.value for t in done)
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["best"]
+    if record == "mlflow":
+        check_record(tmp_path / "mlruns", done)
     print(f"kills: {chaos.kills}; {len(study.trials)} trials asked for, {len(done)} completed")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_fine_tuning_that_is_killed_ends_whole_in_every_record(real, tmp_path):
-    chaos = real(8)
-    chaos.run(8, within_s=1200)
-    study, done = check(tmp_path, 8)
+    chaos = real(6)
+    chaos.run(6, within_s=1200)
+    study, done = check(tmp_path, 6)
     print(f"kills: {chaos.kills}; {len(study.trials)} trials asked for, {len(done)} completed")
 
     from foretune.train import load_model
@@ -71,17 +94,4 @@ def test_fine_tuning_that_is_killed_ends_whole_in_every_record(real, tmp_path):
     about = json.loads((best / "foretune.json").read_text())
     top = max(done, key=lambda t: score_of(study, t))
     assert about["metrics"]["eval_accuracy"] == score_of(study, top)
-    with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as db:
-        children = db.execute(
-            "select t.value, r.status from runs r join tags t using (run_uuid)"
-            " where t.key = 'trial'"
-        ).fetchall()
-        (n_parents,) = db.execute(
-            "select count(*) from runs where run_uuid not in"
-            " (select run_uuid from tags where key = 'mlflow.parentRunId')"
-        ).fetchone()
-    assert n_parents == 1
-    assert "RUNNING" not in {status for _, status in children}
-    finished = Counter(int(number) for number, status in children if status == "FINISHED")
-    assert set(finished) == {t.number for t in done}, "each trial that counts is there"
-    assert set(finished.values()) == {1}, "once"
+    check_record(tmp_path / "mlruns", done)

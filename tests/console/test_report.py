@@ -49,6 +49,23 @@ def test_one_error_is_one_line():
     assert error_lines(ConfigError("a: too low.")) == ["error: a: too low."]
 
 
+def test_what_others_wrote_cannot_command_the_terminal():
+    for is_terminal in (False, True):
+        file = io.StringIO()
+        console = Console(file=file, force_terminal=is_terminal, color_system=None)
+        nasty = "a\x1b]0;another title\x07b\x9b2J"
+        print_report(nasty, ["study"], [[nasty]], [nasty], console=console)
+        assert not set(file.getvalue()) & set("\x1b\x07\x9b")
+
+
+def test_an_error_shows_no_credentials():
+    file = io.StringIO()
+    print_error(
+        DataError("no answer from http://me:s3cret@mirror:80/x"), console=Console(file=file)
+    )
+    assert file.getvalue() == "error: no answer from http://***@mirror:80/x\n"
+
+
 def test_errors_are_printed_whole_and_as_they_are():
     file = io.StringIO()
     problems = ["a: " + "x" * 200, "unknown task '[imdb]'"]

@@ -3,8 +3,15 @@ import pytest
 from foretune.core import EpochReport, Status, TrialFailed, TrialResult, TrialSpec
 from foretune.execute import InlineExecutor
 from foretune.execute.answer import answer
+from foretune.testing.executors import ExecutorContract
 
 SPEC = TrialSpec(number=3, params={"lr": 0.1}, seed=0)
+
+
+class TestInline(ExecutorContract):
+    @pytest.fixture
+    def make(self):
+        return lambda recipe: InlineExecutor(recipe(0))
 
 
 class OutOfMemoryError(RuntimeError):

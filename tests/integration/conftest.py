@@ -27,6 +27,7 @@ class CommandLine:
             f"pool.folder={folder}/pool",
             f"tracking.folder={folder}/mlruns",
             f"search.meta.cache_dir={folder}/cache",
+            "history.seed=false",  # what ships is tested in test_seed.py
             f"hydra.run.dir={folder}/run",
             f"hydra.sweep.dir={folder}/run",
         ]
@@ -46,7 +47,10 @@ class CommandLine:
 
     def __call__(self, *words: str) -> tuple[int, str]:
         process = self.start(*words)
-        out, _ = process.communicate(timeout=240)
+        try:
+            out, _ = process.communicate(timeout=240)
+        finally:
+            process.kill()
         return process.returncode, out
 
 

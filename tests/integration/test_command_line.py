@@ -16,32 +16,7 @@ def _trials(foretune):
     return optuna.load_study(study_name=name, storage=url).trials
 
 
-def test_a_search_ends_with_a_tested_model_and_its_command_completes_rather_than_adds(foretune):
-    words = ["task=imdb", "search=random", *foretune.small]
-    code, out = foretune(*words, "search.n_trials=2")
-    assert code == 0, out
-    assert "STANDS IN for imdb" in out.replace("\n", " ")
-    assert "test" in out.lower()
-    assert len(_trials(foretune)) == 2
-
-    code, out = foretune(*words, "search.n_trials=3")
-    assert code == 0, out
-    trials = _trials(foretune)
-    assert len(trials) == 3
-    assert {t.state.name for t in trials} == {"COMPLETE"}
-    (best,) = (foretune.folder / "outputs" / "studies").glob("*/best")
-    from foretune.train import load_model
-
-    assert len(load_model(best).predict(["a fine film", "dreadful"])) == 2
-    with sqlite3.connect(foretune.folder / "mlruns" / "mlflow.db") as db:
-        (n_parents,) = db.execute(
-            "select count(*) from runs where run_uuid not in"
-            " (select run_uuid from tags where key = 'mlflow.parentRunId')"
-        ).fetchone()
-    assert n_parents == 1
-
-
-def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(foretune):
+def test_ctrl_c_keeps_what_was_found_and_the_same_command_completes_rather_than_adds(foretune):
     words = ["task=imdb", "search=random", *foretune.small, "search.n_trials=200"]
     process = foretune.start(*words)
     seen = []
@@ -54,16 +29,29 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(foretune):
     out = "".join(seen) + rest
     assert process.returncode == 130, out
     assert "Traceback" not in out
+    assert "STANDS IN for imdb" in out.replace("\n", " ")
     n_before = len(_trials(foretune))
     assert 2 <= n_before < 200
     assert list((foretune.folder / "outputs" / "studies").glob("*/best"))
 
     code, out = foretune(*words[:-1], f"search.n_trials={n_before + 1}")
     assert code == 0, out
+    assert "test" in out.lower()
     trials = _trials(foretune)
     counted = [t for t in trials if t.user_attrs.get("status") != "interrupted"]
     assert len(counted) == n_before + 1
+    assert {t.state.name for t in counted} == {"COMPLETE"}
     assert not [t for t in trials if t.state == optuna.trial.TrialState.RUNNING]
+    (best,) = (foretune.folder / "outputs" / "studies").glob("*/best")
+    from foretune.train import load_model
+
+    assert len(load_model(best).predict(["a fine film", "dreadful"])) == 2
+    with sqlite3.connect(foretune.folder / "mlruns" / "mlflow.db") as db:
+        (n_parents,) = db.execute(
+            "select count(*) from runs where run_uuid not in"
+            " (select run_uuid from tags where key = 'mlflow.parentRunId')"
+        ).fetchone()
+    assert n_parents == 1
 
 
 @pytest.mark.parametrize(

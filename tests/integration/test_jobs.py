@@ -30,6 +30,7 @@ def config(tmp_path):
         study.optimize(objective, n_trials=25)
     config = RootConfig()
     config.storage.url = url
+    config.history.seed = False  # what ships is tested in test_seed.py
     config.search.meta.cache_dir = str(tmp_path / "cache")
     config.search.meta.meta_iterations = 60
     config.search.meta.include_stand_ins = True

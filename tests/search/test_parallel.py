@@ -44,7 +44,7 @@ def search(url, folder, method, *, n_trials, n_processes):
         )
         for _ in range(n_processes)
     ]  # fmt: skip
-    return [(process.communicate(timeout=280)[1], process.returncode) for process in processes]
+    return [(process.communicate(timeout=900)[1], process.returncode) for process in processes]
 
 
 def check(url, n_trials):
@@ -87,13 +87,14 @@ class Reader:
                 self.errors.append(repr(error))
 
 
+def few_dropped(trials, n_trials, n_processes):
+    """Whoever suggests knows what the others have: only the last asks, one each, are in vain."""
+    return len(trials) - n_trials <= n_processes
+
+
 @pytest.mark.parametrize(
     ("method", "n_processes", "n_trials"),
-    [
-        ("grid", 3, 60),
-        pytest.param("random", 4, 400, marks=pytest.mark.slow),
-        pytest.param("grid", 4, 400, marks=pytest.mark.slow),
-    ],
+    [("grid", 3, 60)],
 )
 def test_on_one_sqlite_file(tmp_path, method, n_processes, n_trials):
     url = f"sqlite:///{tmp_path}/history.db"
@@ -105,17 +106,21 @@ def test_on_one_sqlite_file(tmp_path, method, n_processes, n_trials):
     assert reader.n > 0
     assert reader.errors == []
     trials = check(url, n_trials)
+    assert few_dropped(trials, n_trials, n_processes)
     print(f"{n_trials} trials, {len(trials) - n_trials} dropped, {time.monotonic() - began:.0f} s")
 
 
 @pytest.mark.parametrize(
     ("method", "n_processes", "n_trials"),
-    [("grid", 3, 60), pytest.param("grid", 8, 800, marks=pytest.mark.slow)],
+    [("grid", 3, 60)],
 )
 def test_on_one_postgresql(postgres_url, tmp_path, method, n_processes, n_trials):
     url = create_database(postgres_url, f"parallel{n_trials}")
+    began = time.monotonic()
     with Reader(url) as reader:
         ended = search(url, tmp_path, method, n_trials=n_trials, n_processes=n_processes)
     assert [code for _, code in ended] == [0] * n_processes, ended
     assert reader.errors == []
-    check(url, n_trials)
+    trials = check(url, n_trials)
+    assert few_dropped(trials, n_trials, n_processes)
+    print(f"{n_trials} trials, {len(trials) - n_trials} dropped, {time.monotonic() - began:.0f} s")

@@ -101,7 +101,7 @@ def start(folder, n_trials, n_workers=1):
 
 
 def wait_for_attempts(folder, n):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         file = folder / "attempts"
         if file.exists() and len(file.read_text().splitlines()) >= n:
@@ -126,7 +126,7 @@ def test_killed_search_and_worker_leave_no_zombie_and_the_same_trials(tmp_path):
         process.kill()
         process.communicate()
     process = start(tmp_path, 10)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert out == "10 False\n", err
     run = opened(tmp_path, 10)
     run()
@@ -138,7 +138,7 @@ def test_ctrl_c_reaches_the_search_alone_and_means_interrupted(tmp_path):
     process = start(tmp_path, 500, n_workers=2)
     wait_for_attempts(tmp_path, 4)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=200)
     assert out.endswith("True\n"), err
     assert "Traceback" not in err
     run = opened(tmp_path, 1)
@@ -150,7 +150,7 @@ def test_ctrl_c_reaches_the_search_alone_and_means_interrupted(tmp_path):
 
 
 def test_two_workers_run_each_trial_once_and_the_budget_exactly(tmp_path):
-    out, err = start(tmp_path, 25, n_workers=2).communicate(timeout=60)
+    out, err = start(tmp_path, 25, n_workers=2).communicate(timeout=200)
     assert out == "25 False\n", err
     lines = [line.split() for line in Path(tmp_path / "attempts").read_text().splitlines()]
     assert len(lines) == len({line[0] for line in lines}) == 25
@@ -163,7 +163,7 @@ def test_two_workers_run_each_trial_once_and_the_budget_exactly(tmp_path):
 def test_a_dead_workers_trial_is_failed_with_its_reason_and_the_search_goes_on(tmp_path):
     run = Run(SearchConfig(method="random", n_trials=5), tmp_path / "study")
     faults = {1: "segfault", 2: "hang", 3: "nan"}
-    with ProcessExecutor(FaultyRecipe(tmp_path, faults), timeout_s=0.5) as run.executor:
+    with ProcessExecutor(FaultyRecipe(tmp_path, faults), timeout_s=3.0) as run.executor:
         summary = run()
     assert (summary.n_trials, summary.n_failed) == (5, 2)
     states = [t.state.name for t in run.trials]
@@ -171,6 +171,6 @@ def test_a_dead_workers_trial_is_failed_with_its_reason_and_the_search_goes_on(t
     attrs = [t.user_attrs for t in run.trials]
     assert attrs[1]["failure"] == "the worker was killed by signal 11 (SIGSEGV)"
     assert attrs[2]["censored"] is True
-    assert attrs[2]["failure"] == "timed out after 0.5 s"
+    assert attrs[2]["failure"] == "timed out after 3.0 s"
     assert attrs[3]["failure"] == "expected a finite score, got nan"
     assert summary.best_number in (0, 4), "a censored trial has no model"

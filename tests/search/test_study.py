@@ -148,7 +148,7 @@ def test_the_lease_is_renewed_while_the_trial_runs(storage, monkeypatch):
     trial = reopen(storage).ask()
     with Lease(trial):
         first = trial.user_attrs[LEASE]["until"]
-        for _ in range(500):
+        for _ in range(6000):
             if trial.user_attrs[LEASE]["until"] > first:
                 break
             time.sleep(0.01)

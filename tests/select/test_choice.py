@@ -1,6 +1,7 @@
 """Of models about as good as the best, the fastest."""
 
 import itertools
+import math
 
 import pytest
 
@@ -49,7 +50,18 @@ def test_choose(candidates, threshold, name, tied):
         (
             [BERT, TINY],
             "bert has a predicted score of 0.880 (0.860 to 0.900), the best, and no other model is "
+            "within 0.01 of it. It is not sure: so few rows do not tell it apart from tiny 0.860 "
+            "(0.840 to 0.880), whose interval overlaps its own.",
+        ),
+        (
+            [BERT, candidate("far", 0.70)],
+            "bert has a predicted score of 0.880 (0.860 to 0.900), the best, and no other model is "
             "within 0.01 of it.",
+        ),
+        (
+            [Candidate("a", -0.2, -math.inf, math.inf), Candidate("b", -0.5, -math.inf, math.inf)],
+            "a has a predicted score of -0.200, the best, and no other model is within 0.01 of it. "
+            "How sure that is cannot be told: there is no interval.",
         ),
         (
             [HUB, candidate("other", 0.875)],
@@ -61,6 +73,18 @@ def test_choose(candidates, threshold, name, tied):
 )
 def test_the_reason_is_a_sentence(candidates, reason):
     assert choose(candidates, 0.01).reason == reason
+
+
+def test_models_whose_intervals_overlap_are_told_apart_from_ties():
+    """Whatever the threshold says: the intervals are what the rows tell."""
+    wide = [Candidate(n, v, v - 0.1, v + 0.1, 1.0) for n, v in
+            (("a", 0.9), ("b", 0.895), ("c", 0.8), ("d", 0.75), ("e", 0.72), ("f", 0.71),
+             ("g", 0.5))]  # fmt: skip
+    choice = choose(wide, 0.01)
+    assert (choice.name, choice.tied) == ("a", ("b",))
+    assert choice.unsure == ("c", "d", "e", "f")
+    assert "c 0.800 (0.700 to 0.900), d 0.750 (0.650 to 0.850), e 0.720" in choice.reason
+    assert "and 1 more" in choice.reason
 
 
 def test_nothing_to_choose_from():

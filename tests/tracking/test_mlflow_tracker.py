@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import yaml
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from foretune.core import SearchSummary, Status, TrialResult
+from foretune.core import EpochReport, Forecast, Savings, SearchSummary, Status, TrialResult
 from foretune.testing.trackers import (
     EXAMPLE_SCORES,
     example_plan,
@@ -50,11 +51,54 @@ def model_dir(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_paused_trials_run_goes_on_in_another_process(database: Database, tmp_path: Path):
+    """One run a trial, every epoch once, and who looks sees when and why it waits."""
+    spec = replace(example_spec(1), params={**example_spec(1).params, "epochs": 3})
+    reports = tuple(EpochReport(n, 0.7 + 0.01 * n, {"eval_loss": 1.0 / n}, 6.0) for n in (1, 2, 3))
+    why = "paused at 2 of 3: 4.0% to beat trial 0 (0.811); a new one promises more"
+    aside = TrialResult(spec, Status.PAUSED, 0.72, epochs=reports[:2], reason=why)
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path))
+        play_trial(tracker, 0, 0.811, is_best=True)
+        tracker.trial_started(spec, "MetaSampler")
+        for report in reports[:2]:
+            tracker.epoch_ended(spec, report)
+        tracker.trial_paused(aside)
+        tracker.search_ended(SearchSummary(1, 0, 60.0, interrupted=True, best_number=0))
+    run = children(database)[1]
+    assert run.info.status == "SCHEDULED"
+    assert (run.data.tags["status"], run.data.tags["reason"]) == ("paused", why)
+
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path, n_done=1))
+        tracker.trial_resumed(spec, "resumed at 2 of 3: 40.0% to beat trial 0 (0.811)")
+        assert children(database)[1].info.status == "RUNNING"
+        tracker.epoch_ended(spec, reports[2])
+        ended = TrialResult(spec, Status.COMPLETED, 0.73, epochs=reports)
+        tracker.trial_ended(ended, is_best=False)
+        left = TrialResult(example_spec(2), Status.PAUSED, 0.5, epochs=reports[:1], reason=why)
+        tracker.trial_started(left.spec, "MetaSampler")
+        tracker.trial_paused(left)
+        tracker.trial_ended(replace(left, status=Status.PRUNED, epochs=()), is_best=False)
+        saved = Savings(paused=2, resumed=1, epochs=2, seconds=12.0)
+        tracker.search_ended(SearchSummary(3, 0, 90.0, interrupted=False, saved=saved))
+    assert len(all_runs(database, "trial")) == 3
+    run = children(database)[1]
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "completed")
+    assert run.data.tags["resumed"].startswith("resumed at 2 of 3")
+    assert [step for step, _ in history(database, run, "epoch_score")] == [1, 2, 3]
+    assert children(database)[2].data.tags["status"] == "pruned"
+    (parent,) = all_runs(database, "search")
+    assert parent.data.metrics["search/epochs_saved"] == 2
+    assert parent.data.metrics["search/n_paused"] == 2
+
+
 def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     plot = tmp_path / "optimisation_history.png"
     plot.write_bytes(b"png")
+    plan = replace(example_plan(tmp_path), forecast=Forecast(10.0, "5 trials of 10.0 s"))
     with MlflowTracker(database) as tracker:
-        play_search(tracker, example_plan(tmp_path), artifacts=[plot])
+        play_search(tracker, plan, artifacts=[plot])
 
     (parent,) = all_runs(database, "search")
     assert parent.info.status == "FINISHED"
@@ -68,6 +112,9 @@ def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):
     metrics = parent.data.metrics
     assert (metrics["test/accuracy"], metrics["baseline/test_accuracy"]) == (0.858, 0.51)
     assert (metrics["search/n_trials"], metrics["search/n_failed"]) == (5, 1)
+    assert tags["plan"] == "5 trials of 10.0 s"
+    assert metrics["search/planned_trial_seconds"] == 10.0
+    assert metrics["search/trial_seconds"] == 9.5
     assert metrics["score"] == 0.867
     assert history(database, parent, "best_score") == [
         (0, 0.811),
@@ -155,6 +202,19 @@ def test_a_study_begun_anew_gets_a_new_run(database: Database, tmp_path: Path):
     assert len(all_runs(database, "search")) == 2
 
 
+def test_a_process_that_joins_a_young_study_shares_its_run(database: Database, tmp_path: Path):
+    """Its plan was made before the first trial ended, and is heard of after several did."""
+    joining = replace(example_plan(tmp_path), seen_s=time.time())
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path))
+    with MlflowTracker(database) as late:
+        late.search_started(joining)
+    assert len(all_runs(database, "search")) == 1
+    with MlflowTracker(database) as anew:
+        anew.search_started(replace(joining, seen_s=time.time() + 1))
+    assert len(all_runs(database, "search")) == 2
+
+
 def test_a_search_interrupted_in_its_first_trial_keeps_its_run(database: Database, tmp_path: Path):
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), MlflowTracker(database) as tracker:  # noqa: PT012
@@ -238,6 +298,25 @@ def test_the_best_model_is_copied_once(database: Database, tmp_path: Path, model
     assert not (second / "artifacts" / "python_model.pkl").exists()
     requirements = (second / "requirements.txt").read_text()
     assert "torch==" in requirements
+
+
+def test_a_record_that_others_wrote_deletes_nothing_outside_of_it(
+    database: Database, tmp_path: Path, model_dir: Path
+):
+    with MlflowTracker(database) as tracker:
+        play_search(tracker, example_plan(tmp_path), scores=[0.8, 0.7], model_dir=model_dir)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "MLmodel").touch()
+    with sqlite3.connect(database.folder / "mlflow.db") as db:
+        db.execute("UPDATE logged_models SET artifact_location = ?", (precious.as_uri(),))
+    with MlflowTracker(database) as tracker:
+        play_search(
+            tracker, example_plan(tmp_path, n_done=2), scores=[0.8, 0.7, 0.9], model_dir=model_dir
+        )
+        (line,) = [text for text in tracker.closing_lines() if "load_model" in text]
+    assert (precious / "MLmodel").exists()
+    assert str(database.folder) in line
 
 
 def test_the_model_is_not_copied_where_that_is_turned_off(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from foretune.config.schema.model import Library, ModelCard, ModelsConfig, Source
+from foretune.config.schema.pool import PoolConfig
 from foretune.core import ConfigError, ModelError, TaskKind
 from foretune.train import PARAMETER_NAMES, choose_cards, load_cards
 from foretune.train.cards import card_as_dict, read_card
@@ -132,6 +133,14 @@ def test_auto_leaves_slow_models_out_without_a_gpu(conf, monkeypatch):
 def test_a_model_of_the_other_modality_is_an_error(conf):
     with pytest.raises(ConfigError, match="reads images, the task has texts"):
         choose_cards(ModelsConfig(members=["resnet_tiny"]), conf, TaskKind.TEXT_CLASSIFICATION)
+
+
+def test_a_pool_without_a_member_for_the_modality_names_those_that_there_are(conf):
+    pool = PoolConfig(members=["resnet_tiny"], folder="")
+    with pytest.raises(ModelError, match=r"texts are not what resnet_tiny reads.*pool.members"):
+        choose_cards(
+            ModelsConfig(members="auto"), conf, TaskKind.TEXT_CLASSIFICATION, on_cpu=True, pool=pool
+        )
 
 
 def test_a_pinned_model_that_cannot_be_had_says_what_to_do(conf):

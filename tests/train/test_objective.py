@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from foretune.core import ConfigError, Status, TrialSpec
+from foretune.core import FORESEEN_S, ConfigError, Status, TrialSpec
 from foretune.train import TrainObjective, load_cards
 
 CLOCK = ("eval_runtime", "eval_samples_per_second")
@@ -136,6 +136,27 @@ def test_patience_ends_a_trial_that_no_longer_improves(planted, cpu, conf):
     result = TrainObjective(data, cards, config)(spec, lambda report: False)
     assert result.status is Status.COMPLETED
     assert len(result.epochs) == 2
+
+
+@pytest.mark.parametrize("kind", ["classification", "images"])
+def test_a_rehearsal_foresees_seconds_and_changes_no_later_trial(
+    planted, conf, cpu, kind, tmp_path
+):
+    model = "resnet_tiny" if kind == "images" else "bert_tiny"
+    params = {"model": model, "epochs": 2}
+
+    def curve(*, rehearsed):
+        one = TrainObjective(planted(kind), load_cards(conf, [model]), cpu)
+        if rehearsed:
+            spec = TrialSpec(-1, params, 0, save_to=tmp_path / "none", rehearses=True)
+            told = one(spec, lambda report: pytest.fail("no epoch is finished"))
+            assert told.metrics[FORESEEN_S] > 0
+            assert (told.score, told.epochs, told.model_dir) == (None, (), None)
+            assert not (tmp_path / "none").exists()
+        result = one(TrialSpec(0, params, 1), lambda report: False)
+        return [(report.score, report.metrics["eval_loss"]) for report in result.epochs]
+
+    assert curve(rehearsed=True) == curve(rehearsed=False)
 
 
 def test_one_model_needs_no_name(objective):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foretune.core import ConfigError
+from foretune.core import ConfigError, mask_url, printable
 
 
 def print_report(
@@ -32,14 +32,16 @@ def print_report(
     to_right = [bool(column) and all(map(_is_number, column)) for column in columns_of_cells]
     if console.is_terminal:
         box = ASCII2 if console.options.ascii_only else SIMPLE_HEAD
-        table = Table(title=Text(title), box=box, title_justify="left", header_style="bold")
+        table = Table(
+            title=Text(printable(title)), box=box, title_justify="left", header_style="bold"
+        )
         for name, is_right in zip(columns, to_right, strict=True):
             table.add_column(Text(name), justify="right" if is_right else "left")
         for row in cells:
             table.add_row(*map(Text, row))
         console.print(table)
     else:
-        console.print(title, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(title), markup=False, highlight=False, soft_wrap=True)
         widths = [
             max(map(cell_len, (name, *column)))
             for name, column in zip(columns, columns_of_cells, strict=True)
@@ -51,13 +53,13 @@ def print_report(
             ]
             console.print("  ".join(fitted).rstrip(), markup=False, highlight=False, soft_wrap=True)
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def _is_number(text: str) -> bool:
@@ -71,7 +73,7 @@ def _is_number(text: str) -> bool:
 def error_lines(error: Exception) -> list[str]:
     """The message of ``error``: one line, or a count and a line a problem where it has several.
 
-    >>> from foretune.core import ConfigError
+    >>> from foretune.core import ConfigError, mask_url, printable
     >>> error_lines(ConfigError(["a: too low.", "b: unknown."]))
     ['error: 2 problems in the configuration:', '  1. a: too low.', '  2. b: unknown.']
     """
@@ -82,8 +84,10 @@ def error_lines(error: Exception) -> list[str]:
 
 
 def print_error(error: Exception, *, console: Console | None = None) -> None:
-    """Print ``error_lines`` to stderr."""
+    """Print ``error_lines`` to stderr, without credentials that the user may have typed."""
     console = console or Console(stderr=True)
     for n, line in enumerate(error_lines(error)):
         style = "bold red" if n == 0 else ""
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            printable(mask_url(line)), style=style, markup=False, highlight=False, soft_wrap=True
+        )

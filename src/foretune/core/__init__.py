@@ -13,11 +13,21 @@ from foretune.core.errors import (
     TrialFailed,
     unknown_name,
 )
-from foretune.core.events import NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.events import (
+    Forecast,
+    NullObserver,
+    Observer,
+    Savings,
+    SearchPlan,
+    SearchSummary,
+)
 from foretune.core.executor import Executor, OnReport
+from foretune.core.safe_text import mask_url, masked, printable
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
+    FORESEEN_S,
+    Answer,
     EpochReport,
     Objective,
     OnEpoch,
@@ -29,11 +39,14 @@ from foretune.core.trial import (
 )
 
 __all__ = [
+    "FORESEEN_S",
+    "Answer",
     "Budget",
     "ConfigError",
     "DataError",
     "EpochReport",
     "Executor",
+    "Forecast",
     "ForetuneError",
     "HistoryError",
     "ModelError",
@@ -44,6 +57,7 @@ __all__ = [
     "OnReport",
     "ParamValue",
     "Resources",
+    "Savings",
     "SearchPlan",
     "SearchSummary",
     "Status",
@@ -54,6 +68,9 @@ __all__ = [
     "TrialSpec",
     "derive_seed",
     "format_duration",
+    "mask_url",
+    "masked",
     "parse_duration",
+    "printable",
     "unknown_name",
 ]

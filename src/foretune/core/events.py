@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,19 @@ from typing import Protocol
 from foretune.core.budget import Budget
 from foretune.core.task import TaskInfo
 from foretune.core.trial import EpochReport, ParamValue, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a search expects of its trials.
+
+    Attributes:
+        trial_s: Seconds a trial, on average.
+        text: How many will fit into the budget, and by what that is known.
+    """
+
+    trial_s: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -28,8 +42,11 @@ class SearchPlan:
         config: The resolved configuration, for the record.
         notes: Lines for a person: which data was used, what history was read.
         folder: The study's own folder: best model, plots.
+        keeps_model: Whether the best trial's model is kept on disk.
         ended: What came of the trials that the study already holds, by number: a record that
             was cut off before it could say so can be completed.
+        seen_s: When the study was looked at for this, in seconds of the clock.
+        forecast: How long its trials will take; None: nothing tells.
     """
 
     study: str
@@ -43,12 +60,37 @@ class SearchPlan:
     config: Mapping[str, object]
     notes: tuple[str, ...]
     folder: Path
+    keeps_model: bool = True
     ended: Mapping[int, TrialResult] = field(default_factory=dict)
+    seen_s: float = math.inf
+    forecast: Forecast | None = None
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What stopping and pausing came to.
+
+    Attributes:
+        stopped: Trials that were stopped by their curve.
+        paused: Trials that were ever paused.
+        resumed: Those of them that went on.
+        epochs: Epochs of stopped and paused trials that were never trained.
+        seconds: What these would have taken, by each trial's own seconds an epoch.
+    """
+
+    stopped: int = 0
+    paused: int = 0
+    resumed: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics."""
+    """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics.
+
+    ``trial_s`` is the mean of the seconds of the trials that ended well in this run, if any did.
+    """
 
     n_trials: int
     n_failed: int
@@ -60,6 +102,8 @@ class SearchSummary:
     test: Mapping[str, float] = field(default_factory=dict)
     model_dir: Path | None = None
     artifacts: tuple[Path, ...] = ()
+    trial_s: float | None = None
+    saved: Savings = Savings()
 
 
 class Observer(Protocol):
@@ -77,8 +121,16 @@ class Observer(Protocol):
         """An epoch of the running trial ended."""
         ...
 
+    def trial_paused(self, result: TrialResult) -> None:
+        """The trial was put aside after an epoch; it may go on some day."""
+        ...
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
+        """A paused trial goes on, maybe one that another process paused."""
+        ...
+
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
-        """The trial ended, well or not."""
+        """The trial ended, well or not; one that was never resumed ends with its search."""
         ...
 
     def search_ended(self, summary: SearchSummary) -> None:
@@ -96,6 +148,12 @@ class NullObserver:
         """Ignore."""
 
     def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+        """Ignore."""
+
+    def trial_paused(self, result: TrialResult) -> None:
+        """Ignore."""
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
         """Ignore."""
 
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Protocol
 
 ParamValue = str | int | float | bool | None
-OnEpoch = Callable[["EpochReport"], bool]
-"""Called after each epoch's validation; its answer says whether the trial should stop now."""
+FORESEEN_S = "foreseen_s"  # metric of a rehearsal: seconds that the trial would take
+
+
+class Answer(IntEnum):
+    """What a trial should do after an epoch; True and False mean the first two."""
+
+    GO_ON = 0
+    STOP = 1
+    PAUSE = 2  # write a checkpoint and stop, to go on from there some day
+
+
+OnEpoch = Callable[["EpochReport"], "Answer | bool"]
+"""Called after each epoch's validation; its answer says what the trial should do now."""
 
 
 class Status(StrEnum):
-    """How a trial ended."""
+    """How a trial ended, or that it was put aside."""
 
     COMPLETED = "completed"
     PRUNED = "pruned"
+    PAUSED = "paused"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
@@ -38,6 +50,8 @@ class TrialSpec:
             it. None: never.
         micro_batches: Parts that each batch is computed in, for want of memory; the gradient is
             that of the whole batch.
+        rehearses: Whether to take but a few steps, and to say with the metric `FORESEEN_S` how long
+            the whole would take. No epoch is finished and nothing is saved.
     """
 
     number: int
@@ -48,6 +62,7 @@ class TrialSpec:
     deadline_s: float | None = None
     checkpoint: Path | None = None
     micro_batches: int = 1
+    rehearses: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,8 @@ class TrialResult:
             of what it might have come to, and its model is lost.
         out_of_memory: Whether it failed for want of memory.
         micro_batches: Parts that each batch was computed in at last.
+        test: The best epoch's metrics on the test rows, where they were asked for.
+        test_score: The score that they mean. Nothing is ever chosen by it.
     """
 
     spec: TrialSpec
@@ -102,6 +119,8 @@ class TrialResult:
     censored: bool = False
     out_of_memory: bool = False
     micro_batches: int = 1
+    test: Mapping[str, float] = field(default_factory=dict)
+    test_score: float | None = None
 
 
 class Objective(Protocol):

@@ -1,5 +1,7 @@
 """Where trials run: in worker processes that the search watches, or in the searching process.
 
+Workers are here or on a Ray cluster: `ray_executor`, which is not imported here, as it brings Ray.
+
 May import core and config.schema, nothing else of Foretune.
 """
 

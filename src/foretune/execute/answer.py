@@ -6,6 +6,7 @@ import logging
 import time
 
 from foretune.core import (
+    Answer,
     EpochReport,
     Objective,
     OnEpoch,
@@ -14,6 +15,7 @@ from foretune.core import (
     TrialFailed,
     TrialResult,
     TrialSpec,
+    mask_url,
 )
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ def answer(objective: Objective, spec: TrialSpec, on_epoch: OnEpoch) -> TrialRes
     """
     epochs: list[EpochReport] = []
 
-    def record(report: EpochReport) -> bool:
+    def record(report: EpochReport) -> Answer | bool:
         epochs.append(report)
         return on_epoch(report)
 
@@ -57,12 +59,12 @@ def answer(objective: Objective, spec: TrialSpec, on_epoch: OnEpoch) -> TrialRes
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a trial failed, in one line.
+    """Why a trial failed, in one line and without the credentials of a URL in it.
 
     >>> reason_of(MemoryError()), reason_of(ZeroDivisionError("by zero"))
     ('out of memory', 'ZeroDivisionError: by zero')
     """
-    text = " ".join(str(error).split())
+    text = mask_url(" ".join(str(error).split()))
     if is_out_of_memory(error):
         return f"out of memory: {text}" if text else "out of memory"
     if isinstance(error, TrialFailed):

@@ -26,6 +26,7 @@ from foretune.core import (
     TrialSpec,
     format_duration,
 )
+from foretune.execute.losses import MAX_LOSSES, Losses
 from foretune.execute.memory import kernel_kills, with_less_memory
 from foretune.execute.messages import Began, Broken, Hello, Logged, Recipe
 from foretune.execute.remote import RemoteWorker, Task
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 MEMORY_WATCH_S = 0.5
 STARTS_WITHIN_S = 900.0  # a large data set off a slow disk; more is a hang (taste)
 MAX_DEATHS = 5  # of workers in a row, without a trial in between (taste)
-MAX_KILLS = 3  # of one trial, by someone else and without an epoch in between (taste)
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -51,7 +51,7 @@ class ProcessExecutor:
     parts and is then FAILED; killed by someone else, it runs again as it was.
 
     Args:
-        recipe: Makes the objective in a worker; can be pickled.
+        recipe: Makes the objective in a worker; can be pickled, or was (bytes).
         n_workers: Trials at a time.
         timeout_s: Seconds a trial may take; None: no limit.
         memory_mb: MiB that a worker may hold; None: no limit.
@@ -61,18 +61,18 @@ class ProcessExecutor:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | bytes,
         *,
         n_workers: int = 1,
         timeout_s: float | None = None,
         memory_mb: float | None = None,
     ) -> None:
         self.n_workers = n_workers
-        self._recipe = bytes(ForkingPickler.dumps(recipe, pickle.HIGHEST_PROTOCOL))
+        self._recipe = recipe if isinstance(recipe, bytes) else pickled(recipe)
         self._timeout_s, self._memory_mb = timeout_s, memory_mb
         self._workers: dict[int, RemoteWorker] = {}
         self._ended: deque[TrialResult] = deque()
-        self._kills: dict[int, tuple[int, int]] = {}  # by trial: how often, after which epoch
+        self._losses = Losses()
         self._deaths: list[str] = []
 
     def submit(self, spec: TrialSpec) -> None:
@@ -213,21 +213,13 @@ class ProcessExecutor:
             self._fail(task, reason, no_memory=True)
         elif -code not in FROM_OUTSIDE or len(self._deaths) >= MAX_DEATHS:
             self._fail(task, f"the worker {how}")
-        elif (times := self._times_killed(task)) > MAX_KILLS:
+        elif (times := self._losses.times(task.spec.number, task.reports)) > MAX_LOSSES:
             doubt = how.replace(")", "; out of memory?)")
-            self._fail(task, f"the worker {doubt}, {MAX_KILLS + 1} times in a row")
+            self._fail(task, f"the worker {doubt}, {MAX_LOSSES + 1} times in a row")
         else:
             if times == 1:  # it got further than the one before, or nothing is known of it yet
                 self._deaths.clear()
             self.submit(task.spec)
-
-    def _times_killed(self, task: Task) -> int:
-        """How often the trial was killed without getting any further."""
-        reached = max((report.epoch for report in task.reports), default=0)
-        n, before = self._kills.get(task.spec.number, (0, -1))
-        n = n + 1 if reached <= before else 1
-        self._kills[task.spec.number] = n, max(reached, before)
-        return n
 
     def _time_out(self, task: Task) -> None:
         assert self._timeout_s is not None
@@ -269,7 +261,7 @@ class ProcessExecutor:
         if smaller is not None and len(self._deaths) < MAX_DEATHS:
             self.submit(smaller)
         else:
-            self._kills.pop(result.spec.number, None)
+            self._losses.forget(result.spec.number)
             self._ended.append(result)
 
     def _drop(self, worker: RemoteWorker) -> RemoteWorker:
@@ -277,6 +269,11 @@ class ProcessExecutor:
         with contextlib.suppress(KeyError):
             del self._workers[worker.index]
         return worker
+
+
+def pickled(recipe: Recipe) -> bytes:
+    """The recipe as it goes to a worker."""
+    return bytes(ForkingPickler.dumps(recipe, pickle.HIGHEST_PROTOCOL))
 
 
 def _how(code: int) -> str:

@@ -9,8 +9,8 @@ from foretune.history.inspect import list_studies, show_study
 from foretune.history.job import HistoryReport, run_history_job
 from foretune.history.read import read_history
 from foretune.history.records import Curves, HistoryRecords, ParamColumn, StudyRecord
+from foretune.history.seed import seed_history
 from foretune.history.store import open_storage
-from foretune.history.urls import mask_url
 
 __all__ = [
     "Curves",
@@ -22,11 +22,11 @@ __all__ = [
     "import_history",
     "installed_versions",
     "list_studies",
-    "mask_url",
     "merge_histories",
     "open_storage",
     "read_history",
     "run_history_job",
+    "seed_history",
     "show_study",
     "study_attributes",
     "trial_attributes",

@@ -30,16 +30,24 @@ DEFAULT_PARAMS = "default_params"
 MODELS = "models"
 DEVICE = "device"
 VERSIONS = "versions"
+SEED = "seed"  # of the search
+BUDGET = "budget"  # n_trials and budget_s, null: no limit
+TESTED = "tested"  # metrics of the best trial's model on the test rows, and that trial's number
 SELECTION = "selection"  # what the support set said of each model before the first trial
+HEAD_START = "head_start"  # what new heads start from, where it was learnt from past tasks
 
 # Of a trial.
 SECONDS = "seconds"
 STATUS = "status"
 FAILURE = "failure"
 METRICS = "metrics"
+LEASE = "lease"  # who runs the trial, and until when to believe it
 CENSORED = "censored"  # it was killed for its time: its score bounds what it might have come to
 MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for want of memory
+TEST = "test_metrics"  # of the best epoch, for comparisons: nothing is chosen by them
+TEST_SCORE = "test_score"
 STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
+PAUSES = "pauses"  # when a freeze-thaw search put it aside and took it up again, and why
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -106,6 +114,8 @@ def trial_attributes(result: TrialResult) -> dict[str, Json]:
         attrs[FAILURE] = result.reason or str(result.status)
     if result.censored:
         attrs[CENSORED] = True
+    if result.test_score is not None:
+        attrs |= {TEST: result.test, TEST_SCORE: result.test_score}
     if result.micro_batches > 1:
         attrs[MICRO_BATCHES] = result.micro_batches
     safe = json_safe(attrs)

@@ -22,6 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from foretune.history.schema import columns_of, distribution_text, parse_distribution, read_heads
 from foretune.history.tables import Keep, StudyHead, UnreadableError
 
+# What rows that hold something else than Optuna would write come to; SQLite checks no types.
+DAMAGED = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 MEANT = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 
@@ -52,8 +54,9 @@ def copies_of_database(connection: sa.Connection, keep: Keep) -> Iterator[StudyC
         if keep(head):
             try:
                 found = StudyCopy(head, reader.trials(study), reader.system_attrs(study))
-            except (KeyError, ValueError, TypeError) as error:
-                raise UnreadableError(f"is damaged in study {head.name!r} ({error})") from error
+            except DAMAGED as error:
+                what = f"is damaged in study {head.name!r} ({type(error).__name__}: {error})"
+                raise UnreadableError(" ".join(what.split())[:300]) from error
             yield found
 
 
@@ -67,7 +70,7 @@ class _StudyReader:
     def system_attrs(self, study: int) -> dict[str, object]:
         c = columns_of("study_system_attributes", "study_id", "key", "value_json").c
         rows = self.connection.execute(sa.select(c[1], c[2]).where(c[0] == study))
-        return {key: json.loads(text) for key, text in rows}
+        return {str(key): json.loads(text) for key, text in rows}
 
     def trials(self, study: int) -> list[FrozenTrial]:
         c = columns_of(
@@ -85,8 +88,8 @@ class _StudyReader:
         for trial, name, value, text in self._cells(
             ids, "trial_params", "param_id", "param_name", "param_value", "distribution_json"
         ):
-            drawn = distributions[trial][name] = self._distribution(text)
-            params[trial][name] = drawn.to_external_repr(value)
+            drawn = distributions[trial][str(name)] = self._distribution(text)
+            params[trial][str(name)] = drawn.to_external_repr(value)
         values: dict[int, list[float]] = {}
         for trial, _, value, kind in self._cells(
             ids, "trial_values", "objective", "objective", "value", "value_type"
@@ -133,7 +136,7 @@ class _StudyReader:
     def _attrs(self, ids: sa.Select, name: str, order: str) -> dict[int, dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
         for trial, key, text in self._cells(ids, name, order, "key", "value_json"):
-            found.setdefault(trial, {})[key] = json.loads(text)
+            found.setdefault(trial, {})[str(key)] = json.loads(text)
         return found
 
     def _distribution(self, text: str) -> BaseDistribution:

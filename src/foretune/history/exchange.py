@@ -23,14 +23,15 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from foretune.core import HistoryError
-from foretune.history.attrs import FAILURE
+from foretune.history.attrs import FAILURE, LEASE
 from foretune.history.copies import StudyCopy, copies_of_database, write_copy
 from foretune.history.parquet import ParquetFile, write_parquet
-from foretune.history.rows import Row, to_rows
+from foretune.history.rows import Row, checked, to_rows
 from foretune.history.schema import UnknownSchemaError, check_revision, read_heads
 from foretune.history.source import PARQUET, Source, explained, find, label
 from foretune.history.store import open_storage
 from foretune.history.tables import StudyHead, UnreadableError
+from foretune.history.wording import counted
 
 _NUMBERED = re.compile(r"-\d+$")
 STILL_RUNNING = "was still running when its study was copied"
@@ -146,11 +147,17 @@ def _copies(
     for source in sources:
         try:
             history = find(source)
-            for copy in history.copies(keep):
-                if copy.trials:
-                    yield _settled(copy)
-                else:
-                    notes.append(f"{label(source)}: left out study {copy.head.name!r} (no trials).")
+            for found in history.copies(keep):
+                whole, bad = checked(found)
+                study = f"study {found.head.name!r}"
+                notes += [
+                    f"{label(source)}, {study}: left out {counted(n, 'trial')} ({why})."
+                    for why, n in bad.items()
+                ]
+                if whole.trials:
+                    yield _settled(whole)
+                elif not bad:
+                    notes.append(f"{label(source)}: left out {study} (no trials).")
         except UnreadableError as problem:
             raise HistoryError(f"{label(source)} {problem}") from problem
         if isinstance(history, ParquetFile):
@@ -160,17 +167,19 @@ def _copies(
 def _settled(study: StudyCopy) -> StudyCopy:
     """``study`` with its trials numbered without gaps, and running ones as failed.
 
-    Nobody runs them where the copy goes, and they would wait there for ever.
+    Nobody runs them where the copy goes, and they would wait there for ever. The signature of the
+    process that ran a trial means nothing there, and names its machine.
     """
     trials = []
     for number, trial in enumerate(study.trials):
         told = shallow(trial)
         told.number = number
+        told.user_attrs = {k: v for k, v in trial.user_attrs.items() if k != LEASE}
         if trial.state is TrialState.RUNNING:
             told.state = TrialState.FAIL
             told.values = None
-            told.user_attrs = {**trial.user_attrs, FAILURE: STILL_RUNNING}
-            told.datetime_complete = None
+            told.user_attrs = {**told.user_attrs, FAILURE: STILL_RUNNING}
+            told.datetime_complete = trial.datetime_start  # Optuna wants one of what has ended
         trials.append(told)
     return replace(study, trials=trials)
 

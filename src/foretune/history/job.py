@@ -12,13 +12,12 @@ from optuna.trial import FrozenTrial
 
 from foretune.config.schema.history import ACTIONS, HistoryConfig
 from foretune.config.schema.storage import StorageConfig
-from foretune.core import HistoryError, format_duration, unknown_name
+from foretune.core import HistoryError, format_duration, mask_url, unknown_name
 from foretune.history.attrs import FAILURE, SECONDS
 from foretune.history.exchange import Exchanged, export_history, import_history, merge_histories
 from foretune.history.inspect import StudyDetails, StudySummary, list_studies, show_study
 from foretune.history.source import Source, label
 from foretune.history.store import open_storage
-from foretune.history.urls import mask_url
 from foretune.history.wording import counted
 
 

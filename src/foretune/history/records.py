@@ -63,6 +63,7 @@ class StudyRecord:
             where unknown.
         curves: The learning curves.
         trial_attrs: Numeric trial user attributes by name, each ``(n,)`` float64, NaN absent.
+        shipped: Whether it came with Foretune: it counts for less than the user's own.
     """
 
     name: str
@@ -76,6 +77,7 @@ class StudyRecord:
     seconds: np.ndarray
     curves: Curves
     trial_attrs: Mapping[str, np.ndarray]
+    shipped: bool = False
 
     @property
     def scored(self) -> np.ndarray:
@@ -89,3 +91,8 @@ class HistoryRecords:
 
     studies: tuple[StudyRecord, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_shipped(self) -> int:
+        """How many of the studies came with Foretune."""
+        return sum(study.shipped for study in self.studies)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from foretune.history.copies import StudyCopy
+from foretune.history.copies import DAMAGED, StudyCopy
 from foretune.history.schema import distribution_text, parse_distribution
 from foretune.history.tables import StudyHead
 
@@ -42,33 +43,54 @@ class BadRowError(Exception):
 
 def to_rows(copy: StudyCopy) -> list[Row]:
     """The trials of a study as rows of ``COLUMNS``."""
-    shared = {
-        "study_name": copy.head.name,
-        "directions": json.dumps(copy.head.directions),
-        "study_attrs": _text(copy.head.user_attrs),
-        "study_system_attrs": _text(copy.system_attrs),
-    }
-    known: dict[int, tuple[BaseDistribution, str]] = {}
-    return [
-        shared
-        | {
+    writer = _RowWriter(copy)
+    return [writer.row(trial) for trial in copy.trials]
+
+
+def checked(copy: StudyCopy) -> tuple[StudyCopy, Counter[str]]:
+    """A study without the trials that could not be read back, and why how many could not."""
+    writer, parser, bad, trials = _RowWriter(copy), RowParser(), Counter[str](), []
+    for trial in copy.trials:
+        try:
+            row = writer.row(trial)
+            head, _ = parser.study(row)
+            parser.trial(row, len(head.directions))
+            trials.append(trial)
+        except BadRowError as problem:
+            bad[str(problem)] += 1
+        except DAMAGED:
+            bad["a cell holds what Optuna does not write"] += 1
+    return replace(copy, trials=trials), bad
+
+
+class _RowWriter:
+    """Writes the trials of one study as rows."""
+
+    def __init__(self, copy: StudyCopy) -> None:
+        self._shared = {
+            "study_name": copy.head.name,
+            "directions": json.dumps(copy.head.directions),
+            "study_attrs": _text(copy.head.user_attrs),
+            "study_system_attrs": _text(copy.system_attrs),
+        }
+        self._known: dict[int, tuple[BaseDistribution, str]] = {}
+
+    def row(self, trial: FrozenTrial) -> Row:
+        """A trial's row."""
+        texts = {name: distribution_text(d, self._known) for name, d in trial.distributions.items()}
+        points = {str(step): _cell(value) for step, value in trial.intermediate_values.items()}
+        return self._shared | {
             "number": trial.number,
             "state": trial.state.name,
             "values": None if trial.values is None else json.dumps([*map(_cell, trial.values)]),
             "params": _text(trial.params),
-            "distributions": _text(
-                {name: distribution_text(d, known) for name, d in trial.distributions.items()}
-            ),
+            "distributions": _text(texts),
             "user_attrs": _text(trial.user_attrs),
-            "intermediate": _text(
-                {str(step): _cell(value) for step, value in trial.intermediate_values.items()}
-            ),
+            "intermediate": _text(points),
             "datetime_start": _moment(trial.datetime_start),
             "datetime_complete": _moment(trial.datetime_complete),
             "system_attrs": _text(trial.system_attrs),
         }
-        for trial in copy.trials
-    ]
 
 
 @dataclass

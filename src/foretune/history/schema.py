@@ -89,11 +89,13 @@ def read_heads(connection: sa.Connection) -> tuple[dict[int, StudyHead], list[st
     for study, key, text in connection.execute(sa.select(*attrs.c)):
         try:
             told.setdefault(study, {})[str(key)] = json.loads(text)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             bad[str(key)] += 1
     heads = {
         study: StudyHead(
-            str(name), tuple(way for _, way in sorted(ways.get(study, []))), told.get(study, {})
+            str(name),
+            tuple(way for _, way in sorted(ways.get(study, []), key=str)),
+            told.get(study, {}),
         )
         for study, name in connection.execute(sa.select(*studies.c).order_by(studies.c[0]))
     }
@@ -108,7 +110,7 @@ def parse_distribution(text: str) -> BaseDistribution | None:
     """The distribution that ``text`` says in JSON; None where it says none."""
     try:
         distribution = json_to_distribution(text)
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
     bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
     return distribution if all(math.isfinite(b) for b in bounds) else None

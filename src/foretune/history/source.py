@@ -20,13 +20,19 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from foretune.history.copies import StudyCopy, copies_of_database, copies_of_storage
+from foretune.core import mask_url
+from foretune.history.copies import (
+    DAMAGED,
+    StudyCopy,
+    copies_of_database,
+    copies_of_storage,
+)
 from foretune.history.frozen import read_storage
 from foretune.history.parquet import ParquetFile
 from foretune.history.schema import NoOptunaTablesError, UnknownSchemaError, check_revision
 from foretune.history.sql import read_sql
 from foretune.history.tables import FlatTables, Keep, UnreadableError
-from foretune.history.urls import file_path, mask_url, reason
+from foretune.history.urls import file_path, reason
 
 PARQUET = (".parquet", ".pq")
 JOURNAL = (".log", ".journal", ".jsonl")
@@ -77,7 +83,10 @@ class Storage:
 
     def copies(self, keep: Keep) -> Iterator[StudyCopy]:
         """See Readable."""
-        return copies_of_storage(self.storage, keep)
+        try:
+            yield from copies_of_storage(self.storage, keep)
+        except (AssertionError, SQLAlchemyError, *DAMAGED) as error:  # Optuna checks no row
+            raise UnreadableError(f"is damaged ({type(error).__name__})") from error
 
 
 def label(source: Source) -> str:

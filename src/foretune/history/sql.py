@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import DTypeLike
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
@@ -124,7 +126,7 @@ class _Reader:
 
     def _rows(self, trial_ids: tuple) -> tuple[np.ndarray, np.ndarray]:
         """(which of them are trials known here, their rows)."""
-        ids = np.array(trial_ids, np.int64)
+        ids = _column(trial_ids, np.int64, -1)
         place = np.searchsorted(self.trial_ids, ids)
         place[place == self.trial_ids.size] = 0
         known = self.trial_ids[place] == ids if self.trial_ids.size else np.zeros(ids.size, bool)
@@ -149,7 +151,8 @@ class _Reader:
         ):
             index = np.array([study_of.get(study, -1) for study in studies], np.int32)
             mine = index >= 0
-            parts = (np.array(found), index, np.array(numbers), np.array(states))
+            told = _column(numbers, np.int64, -1)
+            parts = (np.array(found), index, told, np.array(states))
             pages.add(*(part[mine] for part in parts), *_moments(starts, ends, mine))
         ids, study, number, state, started, seconds = pages.joined()
         order = np.lexsort((number, study))
@@ -168,7 +171,7 @@ class _Reader:
             known, row = self._rows(ids)
             pairs = zip(names, jsons, strict=True)
             code = np.array([codes.setdefault(pair, len(codes)) for pair in pairs], np.int32)
-            pages.add(row, code[known], np.array(values, np.float64)[known])
+            pages.add(row, code[known], _column(values, np.float64, math.nan)[known])
         parsed: dict[str, BaseDistribution | None] = {}
         keys = []
         for name, text in codes:
@@ -188,8 +191,8 @@ class _Reader:
         for ids, places, values, types in self._pages(table, [*list(c)[1:4], special], *where):
             known, row = self._rows(ids)
             kind = np.array(types, np.int8)
-            number = np.where(kind == 0, np.array(values, np.float64), meaning[kind])
-            pages.add(row, np.array(places, np.int64)[known], number[known])
+            number = np.where(kind == 0, _column(values, np.float64, math.nan), meaning[kind])
+            pages.add(row, _column(places, np.int64, -1)[known], number[known])
         return pages.triple()
 
     def _attrs(self) -> tuple[tuple[str, ...], Triple]:
@@ -217,7 +220,8 @@ def _coded(column: sa.ColumnElement, codes: dict[str, int], other: int) -> sa.Co
 
 def _moments(starts: tuple, ends: tuple, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Starts in seconds since 1970 and spans in seconds, of text or datetime; NaN: unknown."""
-    start, end = (np.array(column, "datetime64[us]")[mine] for column in (starts, ends))
+    nothing = np.datetime64("NaT")
+    start, end = (_column(part, "datetime64[us]", nothing)[mine] for part in (starts, ends))
     started = np.where(np.isnat(start), np.nan, start.astype(np.int64) / 1e6)
     spans = (end - start) / np.timedelta64(1, "s")
     return started, spans
@@ -226,5 +230,18 @@ def _moments(starts: tuple, ends: tuple, mine: np.ndarray) -> tuple[np.ndarray, 
 def _number(text: str) -> float:
     try:
         return float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         return math.nan
+
+
+def _column(values: Sequence[Any], kind: DTypeLike, other: Any) -> np.ndarray:
+    """``values`` as an array, ``other`` where one is none of its kind (SQLite checks no types)."""
+    try:
+        return np.array(values, kind)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    out = np.full(len(values), other, kind)
+    for k, value in enumerate(values):
+        with suppress(TypeError, ValueError, OverflowError):
+            out[k] = np.array(value, kind)
+    return out

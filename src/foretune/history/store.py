@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from foretune.core import HistoryError
+from foretune.core import HistoryError, mask_url
 from foretune.history.schema import (
     HEAD,
     TABLES,
@@ -26,7 +26,7 @@ from foretune.history.schema import (
     check_revision,
 )
 from foretune.history.source import sqlite_reader
-from foretune.history.urls import file_path, mask_url, reason
+from foretune.history.urls import file_path, reason
 
 BUSY_TIMEOUT_S = 30.0
 ADVISORY_LOCK = 7_267_203  # any number, the same in every process

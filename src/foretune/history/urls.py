@@ -7,6 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from foretune.core import mask_url
+
 MEANINGS = {
     "locked": "is locked by another process: try again when it is done",
     "not a database": "is not an SQLite database",
@@ -17,19 +19,6 @@ MEANINGS = {
     "disk is full": "cannot be written, its disk is full",
     "disk I/O error": "cannot be written, its disk fails",
 }
-_SECRET = re.compile(r"([A-Za-z][\w+.-]*://)(?!/)\S*@")
-_QUERY_SECRET = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s]*")
-
-
-def mask_url(text: str) -> str:
-    """``text`` with the user and password of the URLs in it hidden.
-
-    >>> mask_url("postgresql://me:p@ss@db.example/optuna?sslmode=require")
-    'postgresql://***@db.example/optuna?sslmode=require'
-    >>> mask_url("sqlite:///outputs/history.db")
-    'sqlite:///outputs/history.db'
-    """
-    return _QUERY_SECRET.sub(r"\1***", _SECRET.sub(r"\1***@", text))
 
 
 def file_path(text: str) -> Path | None:

@@ -26,3 +26,13 @@ def named(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"study {shown}"
     return f"{counted(len(names), 'study')}: {shown}{', ...' if len(names) > 3 else ''}"
+
+
+def whose(*, own: int, shipped: int) -> str:
+    """How many studies there are to learn from, and whose.
+
+    >>> whose(own=1, shipped=12), whose(own=3, shipped=0)
+    ('1 own study, 12 shipped', '3 own studies')
+    """
+    told = counted(own, "own study")
+    return f"{told}, {shipped} shipped" if shipped else told

@@ -154,10 +154,17 @@ class MetaModel:
         past = [t.descriptors for t in self.regressors.tasks.tasks]
         seconds = None if self.cost is None else self.cost.relative(self.codec.encode(pool))
         picks = greedy(
-            self.regressors.predict(pool), size, weights=self.context.similarity(task, past),
+            self.regressors.predict(pool), size, weights=self._shares(task, past),
             log_seconds=seconds if threshold > 0 else None, threshold=threshold,
         )  # fmt: skip
         return pool[picks]
+
+    def _shares(self, task: Descriptors, past: list[Descriptors]) -> np.ndarray:
+        """How much each past task with a regressor counts for a new one, (t,), sum 1."""
+        own = np.array([t.weight for t in self.regressors.tasks.tasks])
+        alike = self.context.similarity(task, past)
+        shares: np.ndarray = own if alike is None else own * alike
+        return shares / shares.sum()
 
     @cached_property
     def _portfolios(self) -> dict[tuple[object, ...], np.ndarray]:
@@ -271,4 +278,5 @@ def _key(batches: Batches, settings: MetaSettings) -> str:
         digest.update(f"{tuple(tensor.shape)}".encode())
         digest.update(tensor.numpy().tobytes())
     digest.update(batches.sizes.tobytes())
+    digest.update(batches.weights.tobytes())
     return digest.hexdigest()

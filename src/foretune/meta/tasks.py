@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 MAX_TASKS = 512
 MAX_TRIALS = 256
+SHIPPED_SHARE = 0.5  # of the user's own studies' weight, all shipped ones together (taste)
 _MIN_TRIALS = 3
 
 
@@ -35,6 +36,8 @@ class Task:
         descriptors: The task's own numbers.
         metric: What the scores are, where the study says so.
         models: Numbers that describe each model on this task, by its name.
+        weight: How much it counts beside the others; see `weights`.
+        shipped: Whether it came with Foretune.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Task:
     descriptors: Mapping[str, float]
     metric: str = ""
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weight: float = 1.0
+    shipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ class Tasks:
     def n_trials(self) -> int:
         """Scored trials over all tasks."""
         return sum(len(t.u) for t in self.tasks)
+
+    @property
+    def learned_from(self) -> dict[str, int]:
+        """How many tasks are the user's ``own`` and how many ``shipped``."""
+        n_shipped = sum(t.shipped for t in self.tasks)
+        return {"own": len(self.tasks) - n_shipped, "shipped": n_shipped}
 
     def thinned(self, limit: int) -> Tasks:
         """At most ``limit`` of the tasks, evenly spaced."""
@@ -112,12 +123,27 @@ def build_tasks(records: HistoryRecords, *, use_descriptors: bool = True) -> Tas
     codec, disagreements = common_codec([s for s, _ in kept])
     notes += disagreements
     tasks = []
+    shares = weights([study for study, _ in kept])
     for k, (study, score) in enumerate(kept):
-        raw = raw_rows(study, codec)
-        tasks.append(_task(study, raw, score, k, use_descriptors))
+        task = _task(study, raw_rows(study, codec), score, k, use_descriptors)
+        tasks.append(replace(task, weight=float(shares[k]), shipped=study.shipped))
     for note in notes[len(records.notes) :]:
         _log.info(note)
     return Tasks(codec, tuple(tasks), tuple(notes))
+
+
+def weights(studies: Sequence[StudyRecord]) -> np.ndarray:
+    """How much each study counts, (n,): 1, and less for shipped ones beside the user's own.
+
+    The shipped ones come to at most half of the user's own together, however few those are: who
+    has a history of their own is advised by it first.
+    """
+    shipped = np.array([study.shipped for study in studies], bool)
+    n_own = int((~shipped).sum())
+    found = np.ones(len(studies))
+    if n_own and shipped.any():
+        found[shipped] = min(1.0, SHIPPED_SHARE * n_own / shipped.sum())
+    return found
 
 
 def _most_telling(

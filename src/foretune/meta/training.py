@@ -36,6 +36,7 @@ class Batches:
         u: (t, n) normalised scores, 0 in padding.      sizes: (t,) real points.
         groups: (d,) parameter of each column.
         model_columns: (start, stop) of the one-hot columns of parameter ``model``.
+        weights: (t,) how much each task counts.
     """
 
     X: Tensor
@@ -44,6 +45,7 @@ class Batches:
     sizes: np.ndarray
     groups: Tensor
     model_columns: tuple[int, int]
+    weights: np.ndarray
 
     @classmethod
     def of(cls, tasks: Tasks, context: Context) -> Batches:
@@ -67,6 +69,7 @@ class Batches:
         return cls(
             X=torch.from_numpy(X), context=torch.from_numpy(C), u=torch.from_numpy(u), sizes=sizes,
             groups=torch.from_numpy(codec.groups), model_columns=(start, start + width),
+            weights=np.array([t.weight for t in tasks.tasks]),
         )  # fmt: skip
 
 
@@ -83,7 +86,7 @@ def train(batches: Batches, settings: MetaSettings, *, members: int) -> DeepKern
     """
     rng = np.random.default_rng(0)
     network = untrained(batches, members)
-    seen, unseen = _chances(batches.sizes, members, settings.support_size)
+    seen, unseen = _chances(batches, members, settings.support_size)
     losses = _LOSSES[settings.ablation.training]
     # Adam's step for b tasks is the root of b times that for one (Krizhevsky 2014).
     lr = settings.meta_lr * math.sqrt(_TASKS_PER_STEP)
@@ -156,10 +159,10 @@ def left_out(sizes: np.ndarray, members: int) -> np.ndarray:
     return out
 
 
-def _chances(sizes: np.ndarray, members: int, support: int) -> tuple[np.ndarray, np.ndarray]:
+def _chances(batches: Batches, members: int, support: int) -> tuple[np.ndarray, np.ndarray]:
     """How likely each member draws each task: in training, and in calibration. (M, t) each."""
-    weight = np.tile(np.minimum(sizes, 2 * support).astype(float), (members, 1))
-    unseen = left_out(sizes, members)
+    weight = np.tile(np.minimum(batches.sizes, 2 * support) * batches.weights, (members, 1))
+    unseen = left_out(batches.sizes, members)
     train_on = weight * ~unseen
     calibrate_on = weight * (unseen if unseen.any() else 1.0)
     return (

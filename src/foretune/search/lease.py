@@ -7,20 +7,18 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
-from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+
+from foretune.history.attrs import LEASE
+from foretune.search.pauses import is_paused
 
 logger = logging.getLogger(__name__)
 
-LEASE = "lease"  # trial attribute: who runs the trial, and until when to believe it
 LASTS_S = 120.0  # a process of another machine that is silent for so long is gone
 RENEWED_S = 20.0  # several attempts fit in before anyone gives it up
 UNSIGNED_S = 5.0  # between a trial's beginning and its first signature: one write (taste)
@@ -66,55 +64,7 @@ class Lease:
                 logger.debug("lease of trial %d: %s", self._trial.number, error)
 
     def _sign(self) -> None:
-        self._trial.set_user_attr(LEASE, _signature())
-
-
-class SigningSampler(BaseSampler):
-    """Suggests as ``inner`` does, and signs each trial before that, which may take seconds."""
-
-    def __init__(self, inner: BaseSampler) -> None:
-        self.inner = inner
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Sign the trial: without a signature it counts as alive for ``UNSIGNED_S`` alone."""
-        study._storage.set_trial_user_attr(trial._trial_id, LEASE, _signature())
-        self.inner.before_trial(study, trial)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Ask ``inner``."""
-        return self.inner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Ask ``inner``."""
-        return self.inner.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Ask ``inner``."""
-        return self.inner.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Tell ``inner``."""
-        self.inner.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        """Tell ``inner``."""
-        self.inner.reseed_rng()
+        self._trial.set_user_attr(LEASE, signature())
 
 
 def is_new(trial: FrozenTrial) -> bool:
@@ -122,6 +72,13 @@ def is_new(trial: FrozenTrial) -> bool:
     if LEASE in trial.user_attrs or trial.datetime_start is None:
         return False
     return abs(time.time() - trial.datetime_start.timestamp()) < UNSIGNED_S
+
+
+def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
+    """Whether this process (``mine``) or another live one is running ``trial``."""
+    if trial.state != TrialState.RUNNING or (trial.number not in mine and is_paused(trial)):
+        return False
+    return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 
 
 def holder_lives(attributes: Mapping[str, object]) -> bool:
@@ -153,7 +110,8 @@ def last_sign_of_life(trial: FrozenTrial) -> float:
     return max(float(lease["until"]) - LASTS_S - trial.datetime_start.timestamp(), 0.0)
 
 
-def _signature() -> dict[str, object]:
+def signature() -> dict[str, object]:
+    """This process's word that it lives, good for ``LASTS_S``."""
     signature: dict[str, object] = {
         "pid": os.getpid(),
         "host": platform.node(),

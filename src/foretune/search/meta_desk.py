@@ -210,10 +210,10 @@ class Desk:
         return near[k : k + 1]
 
     def outlook(self, row: np.ndarray) -> dict[str, object]:
-        """Predicted seconds and the nearest past tasks, where the history knows them."""
+        """Whose studies were learned from, predicted seconds, the nearest past tasks."""
         if self.model is None:
             return {}
-        out: dict[str, object] = {}
+        out: dict[str, object] = {"learned_from": self.model.tasks.learned_from}
         if self.model.cost is not None:
             known = self.model.codec.translate(np.concatenate([row, self.raw]), self.space.codec)
             log_seconds = self.model.cost.relative(self.model.codec.encode(known))

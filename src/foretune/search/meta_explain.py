@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from optuna.trial import FrozenTrial
 
+from foretune.history.wording import whose
 from foretune.search.meta_observe import WHY_KEY
 
 _SOURCES = {
@@ -42,6 +43,8 @@ def explain(trial: FrozenTrial) -> str:
         since = f" since trial {why['since']}" if "since" in why else ""
         share = f"{100 * why['weight']:.0f} % of the vote"
         lines.append(f"History: {why['verdict']}{since} ({share}).")
+    if why.get("learned_from"):
+        lines.append(f"Learned from {whose(**why['learned_from'])}.")
     if why.get("turned"):
         lines.append("Its scores are read with their signs turned: they rank the wrong way round.")
     if why.get("nearest"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from foretune.core import (
     TrialSpec,
 )
 from foretune.history.attrs import CENSORED, FAILURE, METRICS, SECONDS
-from foretune.search.forecast import forecast
+from foretune.search.forecast import TimeStep, Took, forecast
 from foretune.search.method import Method
 from foretune.search.study import counted, progress, score_of
+from foretune.space import Space
 
 STATUS_OF = {TrialState.COMPLETE: Status.COMPLETED, TrialState.PRUNED: Status.PRUNED}
 
@@ -37,29 +39,32 @@ def plan_search(
     config: Mapping[str, object],
     notes: Sequence[str],
     folder: Path,
-    took_s: Sequence[float] = (),
+    space: Space,
+    past: Sequence[Took] = (),
     n_workers: int = 1,
+    time_step: TimeStep | None = None,
 ) -> SearchPlan:
     """What `run_search` is about to do, for those who watch it.
 
-    ``n_trials`` is cut to the number of different points that the method can suggest. Where the
-    study has no trials yet, ``took_s``, the seconds of past ones on the same task, tell how many
-    will fit.
+    ``n_trials`` is cut to the number of different points that the method can suggest. How many
+    trials will fit is told by ``past`` trials and ``time_step`` (`forecast`).
     """
-    so_far = progress(study)
+    seen_s, so_far = time.time(), progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
         budget = dataclasses.replace(budget, n_trials=method.n_points)
         notes = [*notes, f"the space holds {method.n_points:,} points: the search ends after them"]
     ended = {t.number: _result(study, t) for t in counted(study.get_trials(deepcopy=False))}
-    own_s = [result.resources.seconds for result in ended.values()]
-    line = forecast(
+    foreseen = forecast(
         budget,
         n_done=so_far.n_done,
         seconds_done=so_far.seconds,
-        took_s=own_s or took_s,
+        own_s=[result.resources.seconds for result in ended.values()],
+        past=past,
+        space=space,
         n_workers=n_workers,
-        by="this study's trials" if own_s else "past trials on this task",
+        time_step=time_step,
     )
+    plan = () if foreseen is None else (f"plan: {foreseen.text}",)
     return SearchPlan(
         study=study.study_name,
         search=method.description,
@@ -70,9 +75,11 @@ def plan_search(
         seconds_done=so_far.seconds,
         best=so_far.best,
         config=config,
-        notes=(*notes, *method.notes, *line),
+        notes=(*notes, *method.notes, *plan),
         folder=folder,
         ended=ended,
+        seen_s=seen_s,
+        forecast=foreseen,
     )
 
 

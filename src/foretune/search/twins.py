@@ -1,12 +1,10 @@
 """How do several processes search one study without a trial too many or the same trial twice?
 
-Optuna numbers trials in the order in which they are asked for. Whoever has asked waits until every
-earlier trial has its parameters, which never waits for a later one; then the earlier trials decide.
+They suggest one after another (`turns`), so the earlier trials are known: they decide.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 
 from optuna.study import Study
@@ -14,39 +12,20 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from foretune.core import Budget, Resources, Status, TrialResult, TrialSpec
 from foretune.history.attrs import SECONDS
-from foretune.search.study import RETRIED_FROM, counted, cut_short, is_running, score_of
-from foretune.space import Space, point_key
+from foretune.search.lease import is_running
+from foretune.search.pauses import is_paused
+from foretune.search.study import RETRIED_FROM, counted, cut_short, score_of
+from foretune.space import point_key
 
 DUPLICATE_OF = "duplicate_of"  # trial attribute: whose value was told instead of training again
-WAITED_S = 30.0  # for another process's suggestion, before it is passed over (taste)
-LOOKED_S = 0.01  # between two looks at it
 MAX_DROPPED = 8  # in a row, for being the same: the space holds nothing else (taste)
-
-
-def wait_for_earlier(
-    study: Study, trial: Trial, space: Space, mine: Collection[int]
-) -> list[FrozenTrial]:
-    """The trials before ``trial``, once each has its parameters or its process is gone."""
-    until = time.monotonic() + WAITED_S
-    while True:
-        earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        unsettled = any(
-            t.state == TrialState.RUNNING
-            and t.number not in mine
-            and space.problems(t.params)
-            and is_running(t)
-            for t in earlier
-        )
-        if not unsettled or time.monotonic() > until:
-            return earlier
-        time.sleep(LOOKED_S)
 
 
 def surplus(
     trial: Trial, earlier: Sequence[FrozenTrial], budget: Budget, mine: Collection[int]
 ) -> str | None:
     """Why ``trial`` must not be run: others fill the budget, or one is the same; None: run it."""
-    running = [t for t in earlier if is_running(t, mine)]
+    running = [t for t in earlier if is_running(t, mine) or is_paused(t)]
     if budget.n_trials is not None and len(counted(earlier)) + len(running) >= budget.n_trials:
         return "others fill the budget"
     repeats = trial.user_attrs.get(RETRIED_FROM)

@@ -19,6 +19,8 @@ EXPERTS = {
     "repeat": "all points tried: a repeat",
 }
 
+PAST = ("portfolio", "history")  # experts that speak for past studies
+
 
 def why(trial: FrozenTrial, *, space: Space, search: str) -> str:
     """A short text on where ``trial``'s parameters come from.
@@ -42,4 +44,7 @@ def _of_meta_sampler(reasons: Mapping[str, object], search: str) -> str:
     """What MetaSampler noted; `foretune.explain` tells all of it."""
     said = EXPERTS.get(str(reasons.get("expert")), search)
     score = reasons.get("score")
+    past = reasons.get("learned_from")
+    if reasons.get("expert") in PAST and isinstance(past, Mapping) and not past.get("own"):
+        said = f"shipped {said}"
     return f"{said} {score:.4g}" if said.endswith("expects") and isinstance(score, float) else said

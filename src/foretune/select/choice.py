@@ -10,6 +10,7 @@ from foretune.core import ConfigError, ModelError, format_duration
 
 # 0.88 - 0.87 is above 0.01 in floating point.
 _ROUNDING = 1e-9
+_NAMED = 3  # of the models that may be as good, in the sentence; all of them in the table
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,13 @@ class Choice:
     Attributes:
         name: Of the chosen model.
         tied: The other models within the threshold of the best, best first.
-        reason: One sentence for a person.
+        unsure: Models beyond it whose interval overlaps the chosen one's, best first.
+        reason: A sentence or two for a person.
     """
 
     name: str
     tied: tuple[str, ...]
+    unsure: tuple[str, ...]
     reason: str
 
 
@@ -81,17 +84,18 @@ def choose(candidates: Sequence[Candidate], threshold: float) -> Choice:
     # The first of equals: near is sorted by score and name.
     chosen = min(near, key=lambda c: math.inf if c.seconds is None else c.seconds)
     tied = [c for c in near if c is not chosen]
+    unsure = [c for c in ranked if c not in near and c.high >= chosen.low]
     return Choice(
-        chosen.name, tuple(c.name for c in tied), _reason(chosen, ranked[0], tied, threshold)
+        chosen.name,
+        tuple(c.name for c in tied),
+        tuple(c.name for c in unsure),
+        _reason(chosen, ranked[0], tied, threshold) + _doubt(chosen, unsure),
     )
 
 
 def _reason(chosen: Candidate, best: Candidate, tied: list[Candidate], threshold: float) -> str:
     """One sentence that names what the chosen model is tied with."""
-    text = (
-        f"{chosen.name} has a predicted score of {chosen.score:.3f} "
-        f"({chosen.low:.3f} to {chosen.high:.3f}), "
-    )
+    text = f"{chosen.name} has a predicted score of {_scored(chosen)}, "
     text += "the best" if chosen is best else f"within {threshold:.2g} of the best"
     if not tied:
         return f"{text}, and no other model is within {threshold:.2g} of it."
@@ -100,6 +104,27 @@ def _reason(chosen: Candidate, best: Candidate, tied: list[Candidate], threshold
     else:
         text += f", and is predicted to take the least time ({format_duration(chosen.seconds)})"
     return f"{text} among the models it is tied with: {', '.join(map(_described, tied))}."
+
+
+def _doubt(chosen: Candidate, unsure: list[Candidate]) -> str:
+    """What else may be as good, as far as the intervals tell; empty: nothing."""
+    if not (math.isfinite(chosen.low) and math.isfinite(chosen.high)):
+        return " How sure that is cannot be told: there is no interval."
+    if not unsure:
+        return ""
+    named = ", ".join(f"{c.name} {_scored(c)}" for c in unsure[:_NAMED])
+    more = f" and {len(unsure) - _NAMED} more" if len(unsure) > _NAMED else ""
+    overlap = "interval overlaps" if len(unsure) == 1 else "intervals overlap"
+    return (
+        f" It is not sure: so few rows do not tell it apart from {named}{more}, whose {overlap} its"
+        " own."
+    )
+
+
+def _scored(candidate: Candidate) -> str:
+    if not (math.isfinite(candidate.low) and math.isfinite(candidate.high)):
+        return f"{candidate.score:.3f}"
+    return f"{candidate.score:.3f} ({candidate.low:.3f} to {candidate.high:.3f})"
 
 
 def _described(candidate: Candidate) -> str:

@@ -19,6 +19,7 @@ from foretune.select import (
     build_selector,
     choose,
 )
+from foretune.selection.start import learned_start
 from foretune.selection.tuner import TrialTuner
 from foretune.selection.views import Views, view_all
 
@@ -127,9 +128,13 @@ def choose_model(
             seed=selection.seed,
         ),
     )
+    start, about_start = None, ""
+    if selection.method == "maml":
+        start, about_start = learned_start(cache_dir, data.info, selection)
     selector, learnt = build_selector(
         selection.method,
         episodes=past,
+        start=start,
         pulls=selection.bandit_pulls,
         rate=selection.meta_lr,
         iterations=selection.meta_iterations,
@@ -157,7 +162,7 @@ def choose_model(
     )
     others = [m.name for m in members if m.name != choice.name]
     return ModelChoice(
-        choice, tuple(members), views.left_out, learnt, selection.method,
+        choice, tuple(members), views.left_out, about_start or learnt, selection.method,
         (choice.name, *others[: selection.keep - 1]), views.n_rows, views.seconds,
     )  # fmt: skip
 

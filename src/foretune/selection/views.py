@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from foretune.core import DataError, ModelError, TaskKind, format_duration
+from foretune.core import DataError, ModelError, TaskInfo, TaskKind, format_duration
 from foretune.select import PROBES, Support, leep, without_duplicates
+from foretune.selection.cache import keep_vectors, read_vectors, vector_file
 
 if TYPE_CHECKING:
     from foretune.config.schema.trainer import TrainerConfig
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 _CLASSES = (TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION)
 
 
@@ -106,11 +101,9 @@ def view_all(
         if max_s is not None and len(found) > 1 and time.perf_counter() - began > max_s:
             left_out.append(f"left out: {name}: the {format_duration(max_s)} for probing are over")
             continue
-        reading = (size, seed, trainer.max_length, trainer.truncation.value)
-        key = (data.info.fingerprint, *reading, name, card.checkpoint, card.revision)
+        file = vector_file(cache_dir, data.info, card, size=size, seed=seed, trainer=trainer)
         try:
-            vectors = _cached(cache_dir, key, partial(_look, prober, card))
-            found[name] = _view(data, vectors)
+            found[name] = _view(data, _vectors(file, prober, card, data.info))
         except ModelError as error:
             left_out.append(f"left out: {name}: {error}")
     if not found:
@@ -120,10 +113,67 @@ def view_all(
     return Views(found, tuple(left_out), len(rows), time.perf_counter() - began)
 
 
-def _look(prober: Prober, card: ModelCard) -> Vectors:
+def look_ahead(
+    data: TaskData,
+    cards: Mapping[str, ModelCard],
+    sets: Sequence[tuple[int, int]],
+    *,
+    trainer: TrainerConfig,
+    cache_dir: Path,
+) -> None:
+    """Fill the cache for many support sets at once: each model reads the training rows once.
+
+    What `view_all` then finds there is what it would have made, but that the seconds are each
+    set's share of the whole reading. A model that is drawn, wholly or in part, is passed over: it
+    is another one for each seed.
+
+    Args:
+        data: The task.
+        cards: The models.
+        sets: Size and seed of each support set.
+        trainer: Device, threads and lengths.
+        cache_dir: Where embeddings are kept.
+    """
+    from foretune.train.probe import Prober, support_index
+
+    prober = Prober(data, data.train, trainer, 0)
+    for card in cards.values():
+        files = {
+            (size, seed): vector_file(
+                cache_dir, data.info, card, size=size, seed=seed, trainer=trainer
+            )
+            for size, seed in sets
+        }
+        wanted = [of for of, file in files.items() if not file.exists()]
+        if not wanted or _is_drawn(card):
+            continue
+        parts = [(support_index(data, size, seed), seed) for size, seed in wanted]
+        for of, vectors in zip(wanted, prober.vectors_of(card, parts), strict=True):
+            keep_vectors(files[of], data.info, _with_source(vectors, card))
+
+
+def _is_drawn(card: ModelCard) -> bool:
+    """Whether some of the encoder's weights come from no checkpoint."""
+    from foretune.config.schema.model import Library, Source
+
+    # A BiLSTM on another model's word vectors is pretrained up to these.
+    words_alone = card.library is Library.bilstm and card.source is not Source.path
+    return words_alone or card.source is Source.scratch
+
+
+def _vectors(file: Path, prober: Prober, card: ModelCard, info: TaskInfo) -> Vectors:
+    """From the cache, or made and kept there."""
+    found = read_vectors(file)
+    if found is None:
+        found = _with_source(prober.vectors(card), card)
+        keep_vectors(file, info, found)
+    return found
+
+
+def _with_source(found: Vectors, card: ModelCard) -> Vectors:
     from foretune.train.source_head import load_source_head
 
-    found, head = prober.vectors(card), load_source_head(card)
+    head = load_source_head(card)
     if head is None or found.features.shape[1] != head.width:
         return found
     return replace(found, source=head.probabilities(found.features))
@@ -140,29 +190,3 @@ def _view(data: TaskData, vectors: Vectors) -> View:
     if data.info.kind in _CLASSES and vectors.source is not None:
         probes["leep"] = leep(vectors.source, vectors.targets)
     return View(support, probes, vectors.seconds)
-
-
-def _cached(folder: Path, key: object, make: Callable[[], Vectors]) -> Vectors:
-    """Vectors from the cache, or made and kept there; one that cannot be kept is no error."""
-    from foretune.train.probe import Vectors
-
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
-    path = folder / f"probe-{digest}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            source = held["source"] if len(held["source"]) else None
-            return Vectors(held["features"], held["targets"], float(held["seconds"]), source)
-    except _DAMAGED:
-        found = make()
-    source = np.zeros(0) if found.source is None else found.source
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npz")
-        np.savez(
-            part, features=found.features, targets=found.targets, seconds=found.seconds,
-            source=source,
-        )  # fmt: skip
-        part.replace(path)
-    except OSError as error:
-        _log.info("embeddings are not kept: %s", error)
-    return found

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foretune.core import EpochReport, ModelError, OnEpoch, Status, TrialResult, TrialSpec
+from foretune.core import Answer, EpochReport, ModelError, OnEpoch, Status, TrialResult, TrialSpec
 from foretune.testing.planted import train_planted
 
 SEGFAULT, KILL, STOP = signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP
@@ -30,18 +30,21 @@ class FaultyRecipe:
         faults: What happens, by trial number: ``hang``, ``exit``, ``segfault``, ``killed``,
             ``killed once``, ``nan``, ``memory``, ``memory once``, ``grow``, ``raise``, ``child``.
         epoch_s: Seconds an epoch.
+        start_s: Seconds until the objective is made.
         broken: Whether the objective cannot be made at all.
     """
 
     folder: Path
     faults: Mapping[int, str] = field(default_factory=dict)
     epoch_s: float = 0.0
+    start_s: float = 0.0
     broken: bool = False
 
     def __call__(self, index: int) -> FaultyObjective:
         """The objective of worker ``index``."""
         if self.broken:
             raise ModelError("the model cannot be had")
+        time.sleep(self.start_s)
         return FaultyObjective(self, index)
 
 
@@ -57,7 +60,7 @@ class FaultyObjective:
         attempt = self._note(spec)
         fault = self._recipe.faults.get(spec.number, "")
 
-        def slowly(report: EpochReport) -> bool:
+        def slowly(report: EpochReport) -> Answer | bool:
             time.sleep(self._recipe.epoch_s)
             if report.epoch == 1 and fault == "early":
                 self._misbehave("hang", attempt)

@@ -156,6 +156,7 @@ def play_search(
         test=test,
         model_dir=model_dir,
         artifacts=tuple(artifacts),
+        trial_s=9.5,
     )
     observer.search_ended(summary)
     return summary

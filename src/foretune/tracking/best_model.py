@@ -6,6 +6,7 @@ nothing is pickled, and no environment is guessed.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from foretune.core import SearchSummary
 from foretune.tracking.database import Database
 
+_LOG = logging.getLogger(__name__)
 NAME = "best-model"
 TRIAL_TAG = "model.trial"  # parent tag: the trial whose model is in the record
 ID_TAG = "model.id"  # parent tag: its id in MLflow
@@ -52,7 +54,10 @@ def log_best_model(database: Database, run_id: str, summary: SearchSummary) -> P
     old_id = tags.get(ID_TAG)
     if old_id is not None:
         old_dir = Path(local_file_uri_to_path(client.get_logged_model(old_id).artifact_location))
-        if tags.get(TRIAL_TAG) == str(summary.best_number) and (old_dir / "MLmodel").exists():
+        if not old_dir.resolve().is_relative_to(database.folder.resolve()):
+            _LOG.warning("MLflow: %s lies outside of the record and is left alone", old_dir)
+            old_id = None
+        elif tags.get(TRIAL_TAG) == str(summary.best_number) and (old_dir / "MLmodel").exists():
             return old_dir
     params = {name: str(value) for name, value in summary.best_params.items()}
     logged = client.create_logged_model(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from foretune.core import ConfigError
 from foretune.tracking.mirror import reason
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ROOT_TAG = "foretune.artifacts"  # experiment tag: the artifact root that its URIs were made with
+OPENED_WITHIN_S = 300  # by another process; making the tables takes 7 s of a core (taste)
 BUSY_S = 20.0  # wait for another writer; as long as MLflow's own sessions do
 
 
@@ -40,6 +41,10 @@ class Database:
     client: MlflowClient
     folder: Path
     experiment_id: str
+
+    def alone(self) -> FileLock:
+        """While it is held, no other process opens the database or begins a search in it."""
+        return _lock(self.folder / "mlflow.db")
 
 
 def database_path(folder: str | Path) -> Path:
@@ -65,16 +70,25 @@ def open_database(folder: str | Path, experiment: str) -> Database:
     path = database_path(folder)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=60):
+        with _lock(path):
             _prepare_file(path)
             client = _connect(path)
             experiment_id = _experiment(client, experiment, artifact_root(path.parent))
+    except Timeout as error:
+        raise ConfigError(
+            f"tracking.folder: another process has been opening {path} for more than"
+            f" {OPENED_WITHIN_S} s: wait for it, or end it"
+        ) from error
     except (OSError, sqlite3.Error, sqlite3.Warning) as error:
         raise ConfigError(
             f"tracking.folder: expected a folder that can be written to, got {path.parent}: "
             f"{error}. Name another by tracking.folder=DIR, or set tracking.enabled=false."
         ) from error
     return Database(client=client, folder=path.parent, experiment_id=experiment_id)
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_suffix(".lock"), timeout=OPENED_WITHIN_S)
 
 
 def artifact_root(folder: Path) -> str:

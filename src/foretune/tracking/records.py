@@ -32,7 +32,8 @@ def key(name: str) -> str:
 def search_tags(plan: SearchPlan) -> dict[str, str]:
     """What a person filters searches by; all that may differ when the search is resumed."""
     task = plan.task
-    return {
+    foreseen = {} if plan.forecast is None else {"plan": plan.forecast.text}
+    return foreseen | {
         "role": "search",
         "study": plan.study,
         "search": plan.search,
@@ -142,6 +143,18 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
         "search/n_failed": float(summary.n_failed),
         "search/seconds": summary.seconds,
     }
+    saved = summary.saved
+    if saved.epochs:
+        values |= {
+            "search/n_stopped": float(saved.stopped),
+            "search/n_paused": float(saved.paused),
+            "search/n_resumed": float(saved.resumed),
+            "search/epochs_saved": float(saved.epochs),
+            "search/seconds_saved": saved.seconds,
+        }
+    planned = None if plan.forecast is None else plan.forecast.trial_s
+    seconds = {"search/planned_trial_seconds": planned, "search/trial_seconds": summary.trial_s}
+    values |= {name: value for name, value in seconds.items() if value is not None}
     return values if summary.best_score is None else {**values, "score": summary.best_score}
 
 

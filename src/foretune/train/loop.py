@@ -6,6 +6,7 @@ Nothing here waits for a GPU inside a step: losses are added up on the device an
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from foretune.train.snapshot import Snapshot
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+REHEARSED = 4  # steps, and batches of validation, after one to warm up (taste)
+REHEARSED_S = 5.0  # or fewer, where they take so long
 CHECK_EVERY = 25  # steps; a diverged trial stops soon, and a GPU waits once in as many steps
 
 Measure = Callable[[list[Any]], Mapping[str, float]]
@@ -111,25 +114,53 @@ class Training:
 
     def _epoch(self, number: int) -> float:
         """One pass over the training rows; its mean loss."""
-        accelerator, every = self._accelerator, self._config.gradient_accumulation
         self._network.train()
-        total = torch.zeros((), device=accelerator.device)
+        total = torch.zeros((), device=self._accelerator.device)
         batches = self._training.order(self._params.batch_size, self._rng)
         for step, index in enumerate(batches, start=1):
-            for part in np.array_split(index, min(self._micro, len(index))):
-                batch, share = self._training.to_learn(part), len(part) / len(index)
-                loss = self._training.unit.loss(self._network, self._network(batch), batch) * share
-                accelerator.backward(loss / every)
-                total += loss.detach()
-            if step % every == 0 or step == self._n_batches:
-                if self._config.max_grad_norm is not None:
-                    accelerator.clip_grad_norm_(self._learning, self._config.max_grad_norm)
-                self._optimiser.step()
-                self._schedule.step()
-                self._optimiser.zero_grad(set_to_none=True)
+            self._step(step, index, total)
             if step % CHECK_EVERY == 0 or step == self._n_batches:
                 _check(float(total), number, step)
         return float(total) / self._n_batches
+
+    def _step(self, step: int, index: np.ndarray, total: torch.Tensor) -> None:
+        """Learn from the rows ``index``, and add their loss to ``total``."""
+        accelerator, every = self._accelerator, self._config.gradient_accumulation
+        for part in np.array_split(index, min(self._micro, len(index))):
+            batch, share = self._training.to_learn(part), len(part) / len(index)
+            loss = self._training.unit.loss(self._network, self._network(batch), batch) * share
+            accelerator.backward(loss / every)
+            total += loss.detach()
+        if step % every == 0 or step == self._n_batches:
+            if self._config.max_grad_norm is not None:
+                accelerator.clip_grad_norm_(self._learning, self._config.max_grad_norm)
+            self._optimiser.step()
+            self._schedule.step()
+            self._optimiser.zero_grad(set_to_none=True)
+
+    def rehearse(self) -> float:
+        """Seconds that all epochs would take, from a few steps; what they teach is for nothing."""
+        self._network.train()
+        total, took = torch.zeros((), device=self._accelerator.device), []
+        batches = self._training.order(self._params.batch_size, self._rng)
+        for step, index in enumerate(itertools.islice(batches, 1 + REHEARSED), start=1):
+            began = time.perf_counter()
+            self._step(step, index, total)
+            float(total)  # waits for a GPU
+            took.append(time.perf_counter() - began)
+            if sum(took) > REHEARSED_S:
+                break
+        self._network.eval()
+        size, n_looks = self._config.eval_batch_size, 0
+        began = time.perf_counter()
+        with torch.no_grad():
+            for _, batch in itertools.islice(self._validation.evaluation(size), REHEARSED):
+                float(self._network(batch).float().sum())
+                n_looks += 1
+        look_s = (time.perf_counter() - began) / max(n_looks, 1)
+        step_s = sum(took[1:] or took) / len(took[1:] or took)  # the first one warms up
+        looks = math.ceil(len(self._validation) / size)
+        return self._params.epochs * (self._n_batches * step_s + looks * look_s)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What `restore` needs that is a tensor, after an epoch."""

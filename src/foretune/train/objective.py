@@ -8,13 +8,14 @@ import gc
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import (
+    FORESEEN_S,
+    Answer,
     ConfigError,
     EpochReport,
     OnEpoch,
@@ -26,10 +27,10 @@ from foretune.core import (
     unknown_name,
 )
 from foretune.train.data import TaskData
-from foretune.train.device import build_accelerator, set_threads
+from foretune.train.device import build_accelerator, out_of_memory, set_threads
 from foretune.train.export import save_model
 from foretune.train.head_start import MakeHead, start_head
-from foretune.train.loop import Epoch, Training, learnt
+from foretune.train.loop import Epoch, Training, evaluate, learnt
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
 from foretune.train.params import TrialParams
@@ -79,25 +80,28 @@ class TrainObjective:
         params = self._params(spec)
         set_threads(self.config.threads)
         progress, no_memory = Progress(), False
+        test: Mapping[str, float] = {}
         device = self._accelerator.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), ResourceMeter(device) as meter:
             try:
                 network = self._train(spec, params, on_epoch, progress, meter)
+                test = self._tested(network, params, progress)
                 status, reason = _status(progress, params)
             except TrialFailed as error:
                 network, status, reason = None, Status.FAILED, str(error)
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not (what := out_of_memory(error)):
                     raise
-                network, status, reason = None, Status.FAILED, f"out of memory: {_line(error)}"
+                network, status, reason = None, Status.FAILED, f"out of memory: {what}"
                 no_memory = True
             finally:
                 self._accelerator.free_memory()
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
         resources = dataclasses.replace(resources, seconds=progress.before_s + resources.seconds)
         model_dir = None
-        if network is not None and progress.best_state is not None and spec.save_to is not None:
+        kept = progress.best is not None and progress.best.score > spec.save_above
+        if network is not None and progress.best_state is not None and kept and spec.save_to:
             network.load_state_dict(progress.best_state, strict=False)
             model_dir = spec.save_to
             self._save(model_dir, network, params, progress)
@@ -107,14 +111,33 @@ class TrainObjective:
             spec=spec,
             status=status,
             score=None if best is None or failed else best.score,
-            metrics={} if best is None or failed else best.metrics,
+            metrics=_metrics(progress, failed=failed),
             epochs=tuple(progress.epochs),
             resources=resources,
             reason=reason,
             model_dir=model_dir,
             out_of_memory=no_memory,
             micro_batches=spec.micro_batches,
+            test=test,
+            test_score=self.data.info.score(test) if test else None,
         )
+
+    def _tested(
+        self, network: Network, params: TrialParams, progress: Progress
+    ) -> Mapping[str, float]:
+        """The best epoch's metrics on the test rows, if they are asked for."""
+        if not self.config.test_trials or progress.best_state is None:
+            return {}
+        network.load_state_dict(progress.best_state, strict=False)
+        bench = self._workshop.bench(self.cards[params.model])
+        references = bench.references("test")
+        found = evaluate(
+            network,
+            bench.feed(network, "test"),
+            batch_size=self.config.eval_batch_size,
+            measure=lambda predictions: compute(self.data.info, predictions, references),
+        )
+        return {name: found[f"eval_{name}"] for name in self.data.info.metrics}
 
     def _params(self, spec: TrialSpec) -> TrialParams:
         name = spec.params.get("model")
@@ -159,12 +182,17 @@ class TrainObjective:
             seed=spec.seed,
             micro_batches=spec.micro_batches,
         )
+        if spec.rehearses:
+            progress.foreseen_s = steps.rehearse()
+            return network
         checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
         if self._resumes(spec, checkpoint, steps, progress):
             log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
-            stops = [on_epoch(report) for report in progress.epochs]
-            if any(stops):
-                progress.stopped = f"pruned after epoch {len(progress.epochs)} of {params.epochs}"
+            answers = [Answer(on_epoch(report)) for report in progress.epochs]
+            progress.paused = answers[-1] is Answer.PAUSE  # before, the next epoch was free
+            if progress.paused or Answer.STOP in answers:
+                how = "paused" if progress.paused else "pruned"
+                progress.stopped = f"{how} after epoch {len(progress.epochs)} of {params.epochs}"
                 return network
         last = meter.seconds
         for epoch in steps.epochs():
@@ -174,7 +202,8 @@ class TrainObjective:
             report = self._report(epoch, now - last)
             last = now
             self._note(spec, network, report, progress)
-            if on_epoch(report):
+            asked = Answer(on_epoch(report))
+            if asked is Answer.STOP:
                 progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
             elif spec.deadline_s is not None and now >= spec.deadline_s:
                 progress.stopped = (
@@ -184,8 +213,15 @@ class TrainObjective:
             patience = self.config.patience
             if progress.stopped or (patience is not None and progress.stale >= patience):
                 break
-            if epoch.number < params.epochs and checkpoint.is_due(_size(steps.tensors())):
+            if epoch.number == params.epochs:
+                continue
+            pauses = asked is Answer.PAUSE and checkpoint.is_on
+            if pauses or checkpoint.is_due(_size(steps.tensors())):
                 checkpoint.write(progress.snapshot(steps, meter.seconds))
+            if pauses and checkpoint.is_on:  # a disk that is full holds nothing to go on from
+                progress.stopped = f"paused after epoch {epoch.number} of {params.epochs}"
+                progress.paused = True
+                break
         return network
 
     def _resumes(
@@ -213,7 +249,8 @@ class TrainObjective:
         progress.stale += 1
         if progress.best is None or report.score > progress.best.score:
             progress.best, progress.stale = report, 0
-            if spec.save_to is not None and report.score > spec.save_above:
+            kept = spec.save_to is not None and report.score > spec.save_above
+            if kept or self.config.test_trials:
                 progress.best_state = {
                     name: value.detach().cpu().clone() for name, value in learnt(network).items()
                 }
@@ -246,20 +283,16 @@ def _freeze_imports() -> None:
 
 def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
-        return Status.PRUNED, progress.stopped
+        return Status.PAUSED if progress.paused else Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
+
+
+def _metrics(progress: Progress, *, failed: bool) -> Mapping[str, float]:
+    """The best epoch's; of a rehearsal, what it foresees."""
+    if progress.foreseen_s is not None:
+        return {FORESEEN_S: progress.foreseen_s}
+    return {} if progress.best is None or failed else progress.best.metrics
 
 
 def _size(tensors: Mapping[str, torch.Tensor]) -> int:
     return sum(value.numel() * value.element_size() for value in tensors.values())
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "allocate memory" in str(error)
-    )
-
-
-def _line(error: BaseException) -> str:
-    lines: list[Any] = str(error).splitlines() or [type(error).__name__]
-    return str(lines[0])

@@ -75,6 +75,8 @@ def read_member(folder: Path) -> tuple[ModelCard | None, str]:
     if problems:
         return None, "; ".join(problems)
     at = (folder / card.checkpoint).resolve()
+    if not at.is_relative_to(folder.resolve()):
+        return None, f"{file}: expected a checkpoint in its own folder, got {card.checkpoint!r}"
     why = _damage(at / WEIGHTS if at.is_dir() else at, card.revision)
     return (None, why) if why else (replace(card, checkpoint=str(at)), "")
 

@@ -16,7 +16,7 @@ from foretune.train.feed import Feed
 from foretune.train.loop import predict
 from foretune.train.metrics import compute
 from foretune.train.models.network import Network
-from foretune.train.models.text_base import TextBase
+from foretune.train.models.text_base import LOCAL, TextBase
 from foretune.train.units import TaskUnit, restore_unit
 from foretune.train.workshop import Base, build_network
 
@@ -118,11 +118,11 @@ def _base(saved: SavedModel, state: Mapping[str, Any]) -> Base:
     if saved.card.library is Library.timm:
         return {}
     folder = str(saved.folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     if saved.card.library is Library.bilstm:
         table = state["encoder.table.weight"]
         return TextBase(saved.card, tokenizer, None, {"embeddings": table})
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
     return TextBase(saved.card, tokenizer, config, {})
 
 

@@ -7,6 +7,7 @@ token of a context (questions). What is made of them is not decided here.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from foretune.train.data import TaskData
 from foretune.train.device import available_memory_mb, build_accelerator, set_threads
 from foretune.train.models.network import ImageNetwork, Network
 from foretune.train.params import TrialParams
+from foretune.train.units.answers import AnswerSplit
 from foretune.train.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -58,6 +60,11 @@ def support_rows(data: TaskData, n: int, seed: int) -> Dataset:
         n: Rows wanted; all of them where there are no more.
         seed: Of the draw.
     """
+    return data.train.select(support_index(data, n, seed))
+
+
+def support_index(data: TaskData, n: int, seed: int) -> npt.NDArray[np.int64]:
+    """Which training rows `support_rows` draws, in ascending order; more rows hold the fewer."""
     rng = np.random.default_rng([seed, 0])
     order = rng.permutation(len(data.train))
     if data.info.kind in (TaskKind.TEXT_CLASSIFICATION, TaskKind.IMAGE_CLASSIFICATION):
@@ -67,7 +74,7 @@ def support_rows(data: TaskData, n: int, seed: int) -> Dataset:
             of_class = labels == label
             turn[of_class] = np.arange(of_class.sum())
         order = order[np.argsort(turn, kind="stable")]
-    return data.train.select(np.sort(order[:n]))
+    return np.sort(order[:n])
 
 
 class Prober:
@@ -92,6 +99,21 @@ class Prober:
         Raises:
             ModelError: The checkpoint cannot be had, or its weights are larger than the memory.
         """
+        every = np.arange(len(self._data.train))
+        return self.vectors_of(card, [(every, self._seed)])[0]
+
+    def vectors_of(
+        self, card: ModelCard, parts: Sequence[tuple[npt.NDArray[np.int64], int]]
+    ) -> list[Vectors]:
+        """What the checkpoint makes of several parts of the rows, all of which it reads once.
+
+        Args:
+            card: The model.
+            parts: Of each part its rows, and the seed of the observations that are kept.
+
+        Raises:
+            ModelError: The checkpoint cannot be had, or its weights are larger than the memory.
+        """
         set_threads(self._config.threads)
         device = self._accelerator.device
         weights_mb, free_mb = 4.0 * card.parameters_m, available_memory_mb(device)
@@ -108,16 +130,24 @@ class Prober:
             network = bench.build(params).to(device).eval()
         split = bench.unit.prepare(self._data.train)
         began = time.perf_counter()
-        features, targets = [], []
+        features, targets, examples = [], [], []
         for start in range(0, len(split.lengths), self._config.eval_batch_size):
             index = np.arange(start, min(start + self._config.eval_batch_size, len(split.lengths)))
             batch = bench.unit.collate(split, index, inputs=True)
             found = observations(network, {k: v.to(device) for k, v in batch.items()}, self._info)
             features.append(found[0])
             targets.append(found[1])
+            examples.append(index[found[2]])
         seconds = time.perf_counter() - began
-        kept = _thinned(np.concatenate(targets), self._info, np.random.default_rng(self._seed))
-        return Vectors(np.concatenate(features)[kept], np.concatenate(targets)[kept], seconds)
+        X, y, example = np.concatenate(features), np.concatenate(targets), np.concatenate(examples)
+        row = split.rows[example] if isinstance(split, AnswerSplit) else example
+        made = []
+        for rows, seed in parts:
+            own = np.flatnonzero(np.isin(row, rows))
+            kept = own[_thinned(y[own], self._info, np.random.default_rng(seed))]
+            share = len(rows) / len(self._data.train)
+            made.append(Vectors(X[kept], y[kept], seconds * share))
+        return made
 
     @property
     def _info(self) -> TaskInfo:
@@ -127,22 +157,29 @@ class Prober:
 @torch.no_grad()
 def observations(
     network: Network, batch: Batch, info: TaskInfo
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
-    """Vectors and targets of a batch, by the kind of task.
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Vectors, targets and places of a batch's observations, by the kind of task.
 
     A token of a context is described by its product with, and its distance from, the mean of the
     question's tokens: an answer is what the question matches.
     """
     if isinstance(network, ImageNetwork):
-        return _numpy(network.run_frozen(batch)), batch["targets"].cpu().numpy()
+        targets = batch["targets"].cpu().numpy()
+        return _numpy(network.run_frozen(batch)), targets, np.arange(len(targets))
     hidden = network.encoder(batch["ids"], batch["mask"], batch.get("types"))
     if info.kind is TaskKind.QUESTION_ANSWERING:
-        return _answer_tokens(hidden, batch)
+        return *_answer_tokens(hidden, batch), _places(batch["context"], but_first=True)
     features = network.head.features(hidden, batch)
     if info.kind is TaskKind.TOKEN_CLASSIFICATION:
         real = batch["real"]
-        return _numpy(features[real]), batch["targets"][real].cpu().numpy()
-    return _numpy(features), batch["targets"].cpu().numpy()
+        return _numpy(features[real]), batch["targets"][real].cpu().numpy(), _places(real)
+    targets = batch["targets"].cpu().numpy()
+    return _numpy(features), targets, np.arange(len(targets))
+
+
+def _places(mask: Tensor, *, but_first: bool = False) -> npt.NDArray[np.int64]:
+    """Which of the batch's examples each marked token is of."""
+    return mask[:, int(but_first) :].nonzero()[:, 0].cpu().numpy()
 
 
 def _answer_tokens(

@@ -311,6 +311,7 @@ def test_answers_of_one_context_are_cut_by_rows(tmp_path, answers):
         ([None] * 20, "cannot be read (row 0): no image"),
         ([7] * 20, "expected images (or their bytes, or paths) in column 'image'"),
         (["nowhere.png"] * 20, "expected an image at nowhere.png, got none"),
+        ([*["here.png"] * 19, "http://me:secret@127.0.0.1:9/x.png"], "http://***@127.0.0.1:9/x"),
         ([b"no image"] * 20, "cannot be read (row 0)"),
         ([None, *[b"no image"] * 19], "cannot be read (row 0): no image"),
     ],

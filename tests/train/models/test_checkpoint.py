@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +82,21 @@ def test_a_weight_file_runs_no_code(tmp_path):
     torch.save({"x": _Payload()}, tmp_path / "weights.pth")
     with pytest.raises(Exception, match=r"(?i)weights.only|unsupported"):
         read_weights(tmp_path / "weights.pth")
+
+
+def test_a_folder_with_code_of_its_own_is_not_asked_about(saved, tmp_path):
+    """Transformers would ask on the terminal whether to run it."""
+    folder = Path(shutil.copytree(saved, tmp_path / "own"))
+    mark = tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(mark)!r}, 'w')")
+    for name, key in (("config.json", "AutoConfig"), ("tokenizer_config.json", "AutoTokenizer")):
+        content = json.loads((folder / name).read_text())
+        code = "own.Own" if key == "AutoConfig" else ["own.Own", "own.Own"]
+        content |= {"auto_map": {key: code}, "model_type": "own"}
+        (folder / name).write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="does not load"):
+        load_text_base(_card(checkpoint=str(folder)), [])
+    assert not mark.exists()
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path):

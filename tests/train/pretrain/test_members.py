@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_an_image_member_trains(name, cards, planted, cpu):
     objective = TrainObjective(planted("images", rows=32, held_out=16), cards, cpu)
     result = objective(TrialSpec(0, {"model": name, "epochs": 1}, 1), lambda report: False)
     assert result.score is not None
+
+
+@pytest.mark.parametrize("checkpoint", ["../other", "/", "a/../../other"])
+def test_a_card_names_nothing_outside_of_its_own_folder(tiny_pool, tmp_path, checkpoint):
+    pool = tmp_path / "pool"
+    for name in ("a_bert", "other"):
+        shutil.copytree(tiny_pool / "a_bert", pool / name)
+    card = yaml.safe_load((pool / "a_bert" / "card.yaml").read_text())
+    (pool / "a_bert" / "card.yaml").write_text(yaml.safe_dump(card | {"checkpoint": checkpoint}))
+    assert "expected a checkpoint in its own folder" in read_pool(pool).broken["a_bert"]
 
 
 def test_a_trained_member_is_saved_and_needs_the_pool_no_more(cards, planted, cpu, tmp_path):

@@ -22,6 +22,8 @@ class HistoryConfig:
         sources: Databases, URLs and files: what ``merge`` and ``import`` read, and what the other
             actions read instead of ``storage.url``.
         overwrite: Whether ``export`` and ``merge`` may replace an existing file.
+        seed: Whether searches also learn from the trials that ship with Foretune. The user's own
+            studies always outweigh them, and none of the task's own source is used.
         rows: How many trials ``show`` lists, the best first.
     """
 
@@ -31,6 +33,7 @@ class HistoryConfig:
     sources: list[str] = field(default_factory=list)
     overwrite: bool = False
     rows: int = 10
+    seed: bool = True
 
     def problems(self) -> list[str]:
         """Every problem of these options, one sentence each."""

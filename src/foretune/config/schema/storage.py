@@ -23,8 +23,8 @@ class StorageConfig:
         found = []
         if "://" not in self.url:
             found.append(
-                f"storage.url: expected a URL such as sqlite:///outputs/history.db, "
-                f"got {self.url!r}."
+                "storage.url: expected a URL such as sqlite:///outputs/history.db, "
+                "got one without ://."
             )
         if not self.busy_timeout_s > 0:
             found.append(

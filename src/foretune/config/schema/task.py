@@ -25,6 +25,7 @@ COMMON_METRICS: dict[str, tuple[str, ...]] = {
 """The metrics of a task that names none."""
 
 KINDS = tuple(METRICS)
+CLASSIFICATION = ("text-classification", "image-classification")
 
 
 @dataclass
@@ -88,6 +89,7 @@ class TaskConfig:
         metrics: Every metric to report; empty: those that the kind commonly has.
         classes: Names of the classes or tags, in the order of their ids; empty: found in the
             training rows.
+        keep: Only rows of these classes, in this order; empty: all rows.
         hub: Where the rows are on the hub.
         columns: What the columns are called.
         files: The user's own files, for a custom task.
@@ -100,6 +102,7 @@ class TaskConfig:
     metric: str | None = None
     metrics: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
     hub: HubConfig = field(default_factory=HubConfig)
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     files: FilesConfig = field(default_factory=FilesConfig)
@@ -117,6 +120,10 @@ class TaskConfig:
             found += self._metric_problems()
         if len(set(self.classes)) < len(self.classes):
             found.append(f"task.classes: expected each name once, got {self.classes}.")
+        if self.keep and self.kind not in CLASSIFICATION:
+            found.append(f"task.keep: expected none for {self.kind}, got {self.keep}.")
+        if self.keep and (len(self.keep) == 1 or len(set(self.keep)) < len(self.keep)):
+            found.append(f"task.keep: expected two or more different classes, got {self.keep}.")
         if len(self.classes) == 1:
             found.append(f"task.classes: expected at least two classes, got {self.classes}.")
         if (self.files.validation or self.files.test) and not self.files.train:

@@ -67,6 +67,8 @@ class TrainerConfig:
         threads: Torch threads; None: OMP_NUM_THREADS, else the physical cores.
         checkpoint: Whether a trial's state is kept after its epochs, so that it goes on from there
             when it was cut short; at most a twentieth of its time goes into that.
+        test_trials: Whether each trial's best epoch is measured on the test rows too, for
+            comparisons of searches: nothing is chosen by it.
         cache_mb: Memory in MiB for the cached outputs of frozen layers.
         cpu_train_rows: Training rows on a CPU where data.train_rows is not given.
         cpu_validation_rows: Validation rows, likewise.
@@ -87,6 +89,7 @@ class TrainerConfig:
     patience: int | None = None
     threads: int | None = None
     checkpoint: bool = True
+    test_trials: bool = False
     cache_mb: int = 1024
     cpu_train_rows: int = 256
     cpu_validation_rows: int = 300

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from foretune.config.schema.task import ColumnsConfig
-from foretune.core import DataError, TaskKind, unknown_name
+from foretune.core import DataError, TaskKind, mask_url, unknown_name
 from foretune.train.data.answers import checked_answers
 from foretune.train.data.labels import Label, class_ids, find_classes
 
@@ -192,7 +192,22 @@ def _images(rows: Dataset, columns: ColumnsConfig, classes: Sequence[str], where
             f"expected images (or their bytes, or paths) in column {columns.image!r} of {where}, "
             f"got {rows.features[columns.image]}"
         ) from error
+    _all_here(images, where)
     return images.add_column("label", ids)
+
+
+def _all_here(images: Dataset, where: str) -> None:
+    """Pass if no image is an address, which `datasets` would fetch while it trains."""
+    import pyarrow.compute as pc
+
+    for chunk in images.data.column("image").chunks:
+        paths = pc.if_else(pc.is_null(chunk.field("bytes")), chunk.field("path"), None)
+        away = pc.index(pc.match_substring(paths, "://"), True).as_py()
+        if away >= 0:
+            raise DataError(
+                f"expected images or paths of files in {where}, got the address "
+                f"{mask_url(str(paths[away]))}; fetch the images first and name the files"
+            )
 
 
 def _declared_names(rows: Dataset, column: str) -> list[str] | None:

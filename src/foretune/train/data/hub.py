@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from foretune.config.schema.task import TaskConfig
-from foretune.core import DataError
+from foretune.core import DataError, mask_url
 from foretune.train.data.task_data import RawTask
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class HubError(DataError):
     """Neither the hub nor its cache on this machine gives the rows; ``reason`` says why."""
 
     def __init__(self, repository: str, reason: str) -> None:
-        self.reason = reason
+        self.reason = reason = mask_url(reason)  # it may name HF_ENDPOINT
         super().__init__(
             f"expected {repository} from the hub or its cache on this machine, got none: {reason}; "
             "check the network and HF_ENDPOINT, or give a folder of files by data.dir, or take "

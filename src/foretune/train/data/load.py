@@ -17,7 +17,7 @@ from foretune.train.data.fingerprint import fingerprint
 from foretune.train.data.hub import HubError, load_hub
 from foretune.train.data.local import load_files, load_folder
 from foretune.train.data.packaged import load_packaged
-from foretune.train.data.splits import cut, cut_size, subset
+from foretune.train.data.splits import cut, cut_size, only_classes, subset
 from foretune.train.data.task_data import RawTask, TaskData
 from foretune.train.metrics import LOWER_IS_BETTER
 
@@ -53,6 +53,10 @@ def load_task(task: TaskConfig, data: DataConfig) -> TaskData:
     classes = raw.classes or classes_of(raw.train, kind, raw.columns)
     check_metrics(kind, metrics, classes, raw.name)
     splits, extra = _named(raw, kind, classes)
+    if task.keep:
+        splits = {split: only_classes(rows, classes, task.keep) for split, rows in splits.items()}
+        extra = {name: only_classes(rows, classes, task.keep) for name, rows in extra.items()}
+        classes = tuple(task.keep)
     mark = fingerprint(list(splits.values()))
     notes = _cut_missing(splits, raw.name, data.seed)
     notes += _cap(splits, data)

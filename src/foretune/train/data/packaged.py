@@ -79,7 +79,7 @@ def load_packaged(task: TaskConfig, because: str) -> RawTask:
         train=train,
         validation=validation,
         test=test,
-        stand_in=True,
+        stand_in=task.name != task.packaged,  # under its own name it stands in for nothing
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foretune.core import derive_seed
+from foretune.core import DataError, derive_seed, unknown_name
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,6 +53,23 @@ def subset(rows: Dataset, n_rows: int | None, *, seed: int, what: str) -> Datase
         return rows
     rng = np.random.default_rng(derive_seed(seed, "subset", what))
     return rows.select(_chosen(rows, n_rows, rng))
+
+
+def only_classes(rows: Dataset, classes: Sequence[str], keep: Sequence[str]) -> Dataset:
+    """The rows of some classes, with ids in the order of ``keep``.
+
+    Raises:
+        DataError: A class is unknown, or there is no row of any of them.
+    """
+    if unknown := [name for name in keep if name not in classes]:
+        raise DataError(f"task.keep: {unknown_name('class', unknown[0], classes)}")
+    ids = {classes.index(name): position for position, name in enumerate(keep)}
+    labels = [ids.get(label, -1) for label in rows.select_columns(["label"])[:]["label"]]
+    chosen = [row for row, label in enumerate(labels) if label >= 0]
+    if not chosen:
+        raise DataError(f"task.keep: expected rows of {', '.join(keep)}, got none")
+    kept = rows.remove_columns("label").add_column("label", labels, feature=rows.features["label"])
+    return kept.select(chosen)
 
 
 def stratified(labels: np.ndarray, n_rows: int, rng: np.random.Generator) -> np.ndarray:

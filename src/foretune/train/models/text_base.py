@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+# A folder may bring code of its own; transformers would ask whether to run it.
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 SCRATCH_VOCABULARY = 4096
 BILSTM = "foretune_bilstm"  # model_type of a pretrained BiLSTM, in its config.json
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -70,8 +72,8 @@ def load_text_base(card: ModelCard, corpus: Sequence[str]) -> TextBase:
     if card.library is Library.bilstm and _model_type(folder) == BILSTM:
         return _pretrained_bilstm(card, folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **LOCAL)
+        config = AutoConfig.from_pretrained(str(folder), **LOCAL)
         model = _pretrained(folder)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _not_loading(card, folder, error) from error
@@ -90,7 +92,7 @@ def _pretrained_bilstm(card: ModelCard, folder: Path) -> TextBase:
 
     try:
         state = read_weights(folder)
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), **LOCAL)
     except (OSError, ValueError, SafetensorError) as error:
         raise _not_loading(card, folder, error) from error
     return TextBase(card, tokenizer, None, state)
@@ -208,9 +210,7 @@ def _pretrained(folder: Path) -> PreTrainedModel:
     from transformers import AutoModel
 
     with quiet():
-        return AutoModel.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
+        return AutoModel.from_pretrained(str(folder), use_safetensors=True, **LOCAL)
 
 
 def _drawn(
