@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from foretune.core import (
+    Answer,
     EpochReport,
     ForetuneError,
     OnReport,
@@ -162,7 +163,7 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             self._lost(busy, error)
             return
-        answer: bool | None = None
+        answer: Answer | bool | None = None
         match message:
             case Began():
                 busy.has_begun = True
