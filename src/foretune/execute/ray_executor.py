@@ -186,6 +186,8 @@ class RayExecutor:
     def _lost(self, busy: _Busy, error: Exception) -> None:
         """What becomes of a trial whose seat is gone."""
         number = busy.spec.number
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(busy.seat)  # out of reach is not gone: it must not go on beside the next
         logger.warning("trial %d: its place in the cluster was lost: %s", number, _first(error))
         if (times := self._losses.times(number, busy.reports)) > MAX_LOSSES:
             what = f"its place in the cluster was lost, {times} times in a row: {_first(error)}"
