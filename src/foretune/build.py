@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from foretune.build_history import about_history, past_studies
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.search import FREEZE_THAW
 from foretune.config.schema.space import SpaceConfig
 from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, SearchPlan, TaskKind
@@ -26,6 +27,7 @@ from foretune.history.attrs import (
 from foretune.history.store import open_storage
 from foretune.search import (
     TimeStep,
+    build_fidelity,
     build_method,
     build_pruner,
     open_study,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.search.fidelity import Fidelity
     from foretune.select import HeadStart
     from foretune.train import ModelCard, TaskData
 
@@ -130,8 +133,8 @@ def build_study(
     resolved: Mapping[str, object],
     *,
     time_step: TimeStep | None = None,
-) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it, timed by ``time_step``.
+) -> tuple[Study, SearchPlan, Fidelity]:
+    """The search's study, new or taken up again, its plan by ``time_step``, and its fidelity.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -139,9 +142,13 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    learns = "meta" in (method_name, config.search.stops_by)
+    learns = method_name == "meta" or config.search.stops_by in ("meta", FREEZE_THAW)
     past = past_studies(config, info) if learns else None
-    method = build_method(config.search, setup.space, history=past)
+    budget = config.search.budget(on_cpu=_device(config) == "cpu")
+    n_workers = config.executor.n_workers
+    method = build_method(
+        config.search, setup.space, history=past, budget=budget, n_workers=n_workers
+    )
     name = study_name_of(setup, config)
     study = open_study(
         storage,
@@ -166,16 +173,16 @@ def build_study(
         method=method,
         task=info,
         models=list(setup.cards),
-        budget=config.search.budget(on_cpu=_device(config) == "cpu"),
+        budget=budget,
         config=resolved,
         notes=(*setup.notes, *about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
         space=setup.space,
         past=past_trials(past, info.name),
-        n_workers=config.executor.n_workers,
+        n_workers=n_workers,
         time_step=time_step,
     )
-    return study, plan
+    return study, plan, build_fidelity(config.search, history=past)
 
 
 def _attributes(setup: Setup, config: RootConfig) -> dict[str, object]:
@@ -230,6 +237,8 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         if key not in _IMMATERIAL
     }
     method = dataclasses.asdict(getattr(search, search.method, None) or search.grid)
+    if not method.get("cost_aware", True):  # a study from before there was such a setting
+        del method["cost_aware"]
     return {
         "space": space_of(setup.data.info.kind, setup.all_cards, setup.space_config).fingerprint(),
         "models": sorted(setup.all_cards),
@@ -239,6 +248,7 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         "trainer": trainer,
         "seed": search.seed,
         "pruner": search.stops_by,
+        **({"objectives": sorted(search.objectives)} if search.wants_front else {}),
         "settings": method if search.method in ("grid", "bayes", "meta") else {},
         "selection": dataclasses.asdict(config.selection) if chooses_models(setup, config) else {},
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from foretune.core import (
     EpochReport,
+    FrontTrial,
     ParamValue,
     Resources,
     SearchPlan,
@@ -143,10 +144,31 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
         "search/n_failed": float(summary.n_failed),
         "search/seconds": summary.seconds,
     }
+    saved = summary.saved
+    if saved.epochs:
+        values |= {
+            "search/n_stopped": float(saved.stopped),
+            "search/n_paused": float(saved.paused),
+            "search/n_resumed": float(saved.resumed),
+            "search/epochs_saved": float(saved.epochs),
+            "search/seconds_saved": saved.seconds,
+        }
     planned = None if plan.forecast is None else plan.forecast.trial_s
     seconds = {"search/planned_trial_seconds": planned, "search/trial_seconds": summary.trial_s}
     values |= {name: value for name, value in seconds.items() if value is not None}
     return values if summary.best_score is None else {**values, "score": summary.best_score}
+
+
+def front_table(plan: SearchPlan, front: Sequence[FrontTrial]) -> dict[str, list[object]]:
+    """The front as columns: trial, metric, seconds, and every parameter."""
+    sign = 1.0 if plan.task.higher_is_better else -1.0
+    names = list(dict.fromkeys(name for trial in front for name in trial.params))
+    return {
+        "trial": [trial.number for trial in front],
+        key(plan.task.metric): [sign * trial.score for trial in front],
+        "seconds": [trial.seconds for trial in front],
+        **{key(n): [param_text(t.params.get(n, "-")) for t in front] for n in names},
+    }
 
 
 def summary_tags(summary: SearchSummary) -> dict[str, str]:

@@ -10,12 +10,20 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 
-from foretune.core import EpochReport, SearchPlan, SearchSummary, Status, TrialResult, TrialSpec
+from foretune.core import (
+    EpochReport,
+    FrontTrial,
+    SearchPlan,
+    SearchSummary,
+    Status,
+    TrialResult,
+    TrialSpec,
+)
 from foretune.tracking import records
 from foretune.tracking.database import Database
 
@@ -23,6 +31,7 @@ PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 OWNER_TAG = "owner"
 SOURCE = {"mlflow.source.name": "foretune", "mlflow.source.type": "LOCAL"}
+PAUSED = "SCHEDULED"  # MLflow's nearest word for a run that goes on some day
 END = {
     Status.COMPLETED: "FINISHED",
     Status.PRUNED: "FINISHED",  # a result, if a cheap one; its tag says that it was pruned
@@ -103,6 +112,37 @@ class SearchRuns:
             self._client.log_batch(self._children[number], metrics=metrics)
             self._n_epochs[number] = new[-1].epoch
 
+    def pause_trial(self, result: TrialResult, at_ms: int) -> None:
+        """Say that the trial is put aside, and what it has come to; its run goes on some day."""
+        number = result.spec.number
+        run_id = self._children[number]
+        tags = records.result_tags(result, False)
+        metrics = _metrics(records.trial_metrics(result), at_ms)
+        self._client.log_batch(run_id, metrics=metrics, tags=_tags(tags))
+        self._client.update_run(run_id, status=PAUSED)
+        del self._children[number]
+        self._n_epochs.pop(number, None)
+
+    def resume_trial(self, spec: TrialSpec, why: str, at_ms: int) -> None:
+        """Go on with a paused trial's run, maybe of another process."""
+        self.find_trial(spec, at_ms)
+        tags = {"status": "running", "resumed": why, OWNER_TAG: _this_process()}
+        self._client.log_batch(self._children[spec.number], tags=_tags(tags))
+        self._client.update_run(self._children[spec.number], status="RUNNING")
+
+    def find_trial(self, spec: TrialSpec, at_ms: int) -> None:
+        """See that the trial has an open run: its own, a paused one, or a new one."""
+        if spec.number in self._children:
+            return
+        paused = f"{_child_of(self.parent)} AND tags.trial = '{spec.number}'"
+        run = next((r for r in self._search(paused, limit=10) if r.info.status == PAUSED), None)
+        if run is None:
+            self.open_trial(spec, "", at_ms)
+            return
+        self._children[spec.number] = run.info.run_id
+        known = self._client.get_metric_history(run.info.run_id, "epoch_score")
+        self._n_epochs[spec.number] = max((metric.step for metric in known), default=0)
+
     def close_trial(self, result: TrialResult, is_best: bool, at_ms: int) -> None:
         """Log the trial's result in one batch and end its run."""
         number = result.spec.number
@@ -122,6 +162,10 @@ class SearchRuns:
     def log_plot(self, path: Path) -> None:
         """Store a file among the search's plots."""
         self._client.log_artifact(self.parent, str(path), "plots")
+
+    def log_front(self, front: Sequence[FrontTrial]) -> None:
+        """Store the trials that no other beats in no more seconds as a table."""
+        self._client.log_table(self.parent, records.front_table(self._plan, front), "pareto.json")
 
     def close(self, summary: SearchSummary, lines: Iterable[str], at_ms: int) -> None:
         """Log what the search found and end its run; ``lines`` join the page's text."""
@@ -148,7 +192,7 @@ class SearchRuns:
         found = [run for run in like if run.data.tags["study"] == name]
         if not found:
             return None
-        ended = "tags.status != 'running' AND tags.status != 'interrupted'"
+        ended = " AND ".join(f"tags.status != '{s}'" for s in ("running", "interrupted", "paused"))
         if math.isfinite(self._plan.seen_s):
             ended += f" AND attributes.end_time < {1000 * self._plan.seen_s:.0f}"
         if self._plan.n_done == 0 and self._search(

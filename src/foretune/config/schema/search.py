@@ -12,7 +12,9 @@ ALGORITHMS = ("tpe", "gp")
 DEFAULT_TRIALS = 10  # where the user names no budget
 DEFAULT_CPU_S = 180.0  # and no GPU is there: a first look, not a study
 PRUNERS = ("none", "meta", "median", "hyperband", "percentile", "successive_halving")
-FIDELITIES = ("full", "pruned")
+FIDELITIES = ("full", "pruned", "freeze_thaw")
+FREEZE_THAW = "freeze_thaw"
+OBJECTIVES = ("score", "seconds")
 
 
 @dataclass
@@ -48,6 +50,9 @@ class MetaConfig:
         meta_iterations: Steps of the meta-training.
         support_size: Observations that the meta-model is trained to predict from.
         selection_threshold: Predicted scores closer than this count as equal.
+        cost_aware: Whether configurations of few predicted seconds are preferred, the more the more
+            of the budget is left. Suggestions then follow the seconds that trials took: two runs
+            of one seed differ.
         cache_dir: Where trained meta-models are kept; null: the user's cache folder.
     """
 
@@ -58,6 +63,7 @@ class MetaConfig:
     meta_iterations: int = 1000
     support_size: int = 32
     selection_threshold: float = 0.01
+    cost_aware: bool = False
     cache_dir: str | None = None
 
 
@@ -74,9 +80,12 @@ class SearchConfig:
         seed: Seeds everything random in the search.
         fidelity: ``full``: each trial is trained to its end, unless ``pruner`` says otherwise;
             ``pruned``: it is stopped when it is not worth finishing, by ``meta`` where no pruner is
-            named.
+            named; ``freeze_thaw``: it is paused when another one promises more for the next epochs,
+            and goes on from its checkpoint when that changes.
         pruner: ``none``, ``meta`` (`foretune.MetaPruner`, by the curves of the history),
             ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
+        objectives: ``[score]``, or ``[score,seconds]``: the report then shows the trials of which
+            none is better in no more seconds, and ``meta`` searches for all of these.
     """
 
     method: str = "meta"
@@ -85,6 +94,7 @@ class SearchConfig:
     seed: int = 0
     fidelity: str = "full"
     pruner: str = "none"
+    objectives: list[str] = field(default_factory=lambda: ["score"])
     grid: GridConfig = field(default_factory=GridConfig)
     bayes: BayesConfig = field(default_factory=BayesConfig)
     meta: MetaConfig = field(default_factory=MetaConfig)
@@ -102,11 +112,13 @@ class SearchConfig:
 
     @property
     def stops_by(self) -> str:
-        """The pruner that is used.
+        """The pruner that is used, or ``freeze_thaw``, which goes with none.
 
         >>> SearchConfig(fidelity="pruned").stops_by
         'meta'
         """
+        if self.fidelity == FREEZE_THAW:
+            return FREEZE_THAW
         return "meta" if self.pruner == "none" and self.fidelity == "pruned" else self.pruner
 
     def problems(self) -> list[str]:
@@ -121,6 +133,11 @@ class SearchConfig:
             )
             if name not in known
         ]
+        if self.fidelity == FREEZE_THAW and self.pruner != "none":
+            found.append(
+                "search.pruner: expected none with search.fidelity=freeze_thaw, which pauses trials"
+                f" instead of stopping them, got {self.pruner}"
+            )
         if self.n_trials is not None and self.n_trials < 1:
             found.append(f"search.n_trials: expected at least 1, got {self.n_trials}")
         if self.budget_s is not None:
@@ -132,7 +149,33 @@ class SearchConfig:
             found.append(f"search.seed: expected 0 or more, got {self.seed}")
         if self.grid.points is not None and self.grid.points < 1:
             found.append(f"search.grid.points: expected at least 1, got {self.grid.points}")
-        return found + self._meta_problems()
+        return found + self._objective_problems() + self._meta_problems()
+
+    @property
+    def wants_front(self) -> bool:
+        """Whether the front of score against seconds is asked for."""
+        return set(self.objectives) == set(OBJECTIVES)
+
+    def _objective_problems(self) -> list[str]:
+        named = f"[{','.join(self.objectives)}]"
+        asked = f"search.objectives={named}"
+        if self.objectives == ["score"]:
+            return []
+        if sorted(self.objectives) != sorted(OBJECTIVES):
+            return [f"search.objectives: expected [score] or [score,seconds], got {named}"]
+        found = []
+        if self.method == "bayes":
+            found.append(
+                f"{asked}: expected search=meta, random or grid, got bayes, which sees scores alone"
+            )
+        if self.stops_by != "none" or self.fidelity != "full":
+            found.append(
+                f"{asked}: expected search.fidelity=full and search.pruner=none: a trial that "
+                "cannot beat the best score may still be the best of its seconds"
+            )
+        if self.method == "meta" and self.meta.cost_aware:
+            found.append(f"{asked}: expected search.meta.cost_aware=false, got true: choose one")
+        return found
 
     def _meta_problems(self) -> list[str]:
         meta = self.meta
