@@ -32,18 +32,20 @@ META = "meta"
 _ALL = (
     Method(
         META, "meta", "#c1440e", True,
-        "foretune.MetaSampler with the other families' tasks as its history; it chooses among the "
-        "recorded configurations (candidates=...)",
+        "foretune.MetaSampler as search=meta has it: its history is the other families' tasks, its "
+        "first trial the first model's known-good default; it chooses among the recorded "
+        "configurations (candidates=...)",
     ),
     Method(
-        "meta_default", "meta, default first", "#e08a5c", True,
-        "the same, but its first trial is the default configuration, as search=meta has it",
+        "meta_bare", "meta, no default", "#e08a5c", True,
+        "the same without the default: its first trial is what served the history best "
+        "(fewer searches)",
         drawn=False,
     ),
     Method(
         "meta_moved", "meta, moved", "#b98a6e", True,
         "the same sampler in the open space, its suggestions moved to the nearest recorded "
-        "configuration just as those of TPE and GP are (fewer seeds)",
+        "configuration just as those of TPE and GP are (fewer searches)",
         drawn=False,
     ),
     Method(
@@ -85,13 +87,17 @@ _ALL = (
         "Optuna's TPESampler (multivariate), moved to the nearest recorded configuration",
     ),
     Method(
+        "tpe_default", "TPE, default first", "#52936d", False,
+        "the same, but its first trial is the default configuration", drawn=False,
+    ),
+    Method(
         "gp", "GP", "#74a57f", False,
         "Optuna's GPSampler, moved to the nearest recorded configuration",
     ),
     Method(
-        "cold", "GP on the list", "#a3b18a", False,
-        "foretune.MetaSampler without a history: a Gaussian process that, as meta does, chooses "
-        "among the recorded configurations",
+        "cold", "meta, no history", "#a3b18a", False,
+        "foretune.MetaSampler without a history: a Gaussian process that starts with the default "
+        "and chooses among the recorded configurations, as meta does (fewer searches)",
         drawn=False,
     ),
 )  # fmt: skip
