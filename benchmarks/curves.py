@@ -5,7 +5,8 @@
     python benchmarks/curves.py --bench ../shared/bench --run "tpe, meta, full"
     python benchmarks/curves.py --bench ../shared/bench --folds 2      # what choices are made by
 
-A line is a sampler, a pruner and the history that both may learn from. Means of min-max normalised
+A line is a sampler, a pruner and the history that both may learn from; ``thaw`` in the pruner's
+place is freeze-thaw, whose trials are paused and go on. Means of min-max normalised
 regret of the best completed trial over ten tasks and the seeds, against what was spent: epochs in
 units of one full trial, seconds in units of a random full trial's mean. With ``--folds N`` the
 history's own tasks are scored, N of each quarter, with a history that lacks that quarter.
@@ -20,15 +21,21 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
 
 from foretune import MetaPruner, MetaSampler
+from foretune.search.freeze_thaw import FreezeThaw
+from foretune.search.pauses import paused, put_aside, take_up
 
+THAW = "thaw"
+EPOCHS = 52
+T = TypeVar("T")
 MARKS = (1, 2, 3, 5, 10, 20, 30)
 FOLDS = 4
 PRUNERS: dict[str, Callable[[str | None, int], optuna.pruners.BasePruner]] = {
@@ -63,7 +70,7 @@ LINES = (
     *(
         Line("meta", pruner, history)
         for history in ("full", "none", "negated", "shuffled")
-        for pruner in PRUNERS
+        for pruner in (*PRUNERS, THAW)
         if pruner != "hyperband"  # shows a sampler its bracket of the study, without attributes
     ),
 )
@@ -138,7 +145,6 @@ def cases(line: Line, a: argparse.Namespace, surrogate: Any) -> Iterator[tuple[s
 
 def score(line: Line, a: argparse.Namespace) -> None:
     """Run a line on every task and seed, and print it."""
-    import transfer
     from surrogate import Surrogate
 
     surrogate = Surrogate(a.bench / "lcbench")
@@ -150,22 +156,11 @@ def score(line: Line, a: argparse.Namespace) -> None:
         configurations = [surrogate.sample(rng) for _ in range(500)]
         typical = float(surrogate.evaluate(task, configurations, "time").mean())
         for seed in range(a.seeds):
-            spent: list[tuple[float, float]] = []
-            pruner = PRUNERS[line.pruner](url, seed)
-            timed = pruner if line.pruner == "hyperband" else Timed(pruner)  # it is known by type
-            study = optuna.create_study(
-                direction="maximize", sampler=SAMPLERS[line.sampler](url, seed), pruner=timed
-            )
-            run = transfer.objective(surrogate, task, True, spent)
-            while len(spent) < a.trials and not _over(spent, typical, a.budget):
-                study.optimize(run, n_trials=1)
-            for kind, regrets in zip(
-                rows, _by_cost(study, surrogate, task, spent, typical), strict=True
-            ):
+            made = search(line, a, surrogate, task, url=url, seed=seed, typical=typical)
+            for kind, regrets in zip(rows, _by_cost(made, surrogate, task, typical), strict=True):
                 rows[kind].append(regrets)
-            stopped.append(np.mean([t.state.name == "PRUNED" for t in study.trials]))
-            if isinstance(timed, Timed):
-                decisions += timed.seconds
+            stopped.append(np.mean([t.state.name != "COMPLETE" for t in made.study.trials]))
+            decisions += made.decisions
     cost = f"{1e3 * np.median(decisions):.2f} ms a decision" if decisions else ""
     for kind, values in rows.items():
         marks = " ".join(
@@ -177,6 +172,97 @@ def score(line: Line, a: argparse.Namespace) -> None:
         )
 
 
+@dataclass
+class Made:
+    """One search: its study, and after each piece of work the best completed value and the cost."""
+
+    study: optuna.Study
+    best: list[float] = field(default_factory=list)
+    spent: list[tuple[float, float]] = field(default_factory=list)
+    decisions: list[float] = field(default_factory=list)
+
+
+def search(
+    line: Line,
+    a: argparse.Namespace,
+    surrogate: Any,
+    task: str,
+    *,
+    url: str | None,
+    seed: int,
+    typical: float,
+) -> Made:
+    """One search, until both budgets or its trials are spent."""
+    import transfer
+
+    frozen = line.pruner == THAW
+    pruner = optuna.pruners.NopPruner() if frozen else PRUNERS[line.pruner](url, seed)
+    timed = pruner if line.pruner == "hyperband" else Timed(pruner)  # it is known by type
+    study = optuna.create_study(
+        direction="maximize", sampler=SAMPLERS[line.sampler](url, seed), pruner=timed
+    )
+    made = Made(study)
+    if isinstance(timed, Timed):
+        made.decisions = timed.seconds
+    run = transfer.objective(surrogate, task, not frozen, [] if frozen else made.spent)
+    thawing = Thawing(study, FreezeThaw(url, seed=seed), run, surrogate, task, made.decisions)
+    while len(study.trials) < a.trials and not _over(made.spent, typical, a.budget):
+        if frozen:
+            made.spent.append(thawing.turn())
+        else:
+            study.optimize(run, n_trials=1)
+        told = [t.value for t in study.trials if t.state.name == "COMPLETE" and t.value is not None]
+        made.best.append(max(told, default=-np.inf))
+    return made
+
+
+@dataclass
+class Thawing:
+    """Freeze-thaw on the surrogate. A completed trial's value counts, a paused one's does not."""
+
+    study: optuna.Study
+    fidelity: FreezeThaw
+    suggest: Callable[[optuna.Trial], float]
+    surrogate: Any
+    task: str
+    decisions: list[float]
+
+    def turn(self) -> tuple[float, float]:
+        """Train one configuration until another one's turn: what that cost, by both measures."""
+        study = self.study
+        choice = self._timed(lambda: self.fidelity.choose(study, paused(study), may_begin=True))
+        assert choice is not None, "a new trial may always begin"
+        trial = study.ask() if choice.number is None else take_up(study, choice.number, "")
+        assert trial is not None, "nobody else works on it"
+        if choice.number is None:
+            self.suggest(trial)
+        number, params = trial.number, trial.params
+        first = max(study.trials[number].intermediate_values, default=0)
+        for epoch in range(first + 1, EPOCHS + 1):
+            value = float(self.surrogate.evaluate(self.task, [params], epoch=epoch)[0])
+            trial.report(value, epoch)
+            if epoch == EPOCHS:
+                trial.set_user_attr("seconds", self._seconds(params, EPOCHS))
+                study.tell(trial, value)
+                break
+            aside = paused(study, [number])
+            pause = self._timed(partial(self.fidelity.pause, study, number, aside, may_begin=True))
+            if pause is not None:
+                put_aside(study, number, epoch=epoch, pause=pause)
+                break
+        cost_s = self._seconds(params, epoch) - (self._seconds(params, first) if first else 0.0)
+        return (epoch - first) / EPOCHS, max(1e-3, cost_s)
+
+    def _seconds(self, params: dict[str, Any], epoch: int) -> float:
+        return float(self.surrogate.evaluate(self.task, [params], "time", epoch=epoch)[0])
+
+    def _timed(self, decide: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        answer = decide()
+        self.decisions.append(time.perf_counter() - start)
+        return answer
+
+
 def _over(spent: list[tuple[float, float]], typical: float, budget: float) -> bool:
     """Whether both budgets are spent."""
     if not spent:
@@ -185,15 +271,12 @@ def _over(spent: list[tuple[float, float]], typical: float, budget: float) -> bo
     return bool(min(epochs, seconds / typical) >= budget)
 
 
-def _by_cost(
-    study: optuna.Study, surrogate: Any, task: str, spent: list[tuple[float, float]], typical: float
-) -> Iterator[list[float]]:
+def _by_cost(made: Made, surrogate: Any, task: str, typical: float) -> Iterator[list[float]]:
     """Regret of the best completed trial when each mark was spent: by epochs, by seconds."""
-    done = [t.value if t.state.name == "COMPLETE" else -np.inf for t in study.trials]
-    best = np.maximum.accumulate(np.array(done, float))
+    best = np.array(made.best, float)
     known = np.isfinite(best)
     regret = np.where(known, surrogate.regret(task, np.where(known, best, 0.0)), 1.0)
-    for unit, costs in zip((1.0, typical), np.transpose(spent), strict=True):
+    for unit, costs in zip((1.0, typical), np.transpose(made.spent), strict=True):
         total = np.cumsum(costs) / unit
         yield [
             float(regret[total <= mark + 1e-9][-1]) if (total <= mark + 1e-9).any() else 1.0

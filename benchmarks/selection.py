@@ -124,7 +124,8 @@ def main() -> int:
         found=score(tasks, oracle, views, episodes, a),
     )  # fmt: skip
     results.write(a.out / "results.json")
-    return told(results, a.out)
+    missed = told(results, a.out)
+    return 0 if a.smoke else missed  # a few rows of two tasks say nothing of a target
 
 
 def told(results: Results, out: Path) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from foretune.build_history import about_history, past_studies
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.root import RootConfig
+from foretune.config.schema.search import FREEZE_THAW
 from foretune.config.schema.space import SpaceConfig
 from foretune.config.schema.trainer import Device
 from foretune.core import ConfigError, SearchPlan, TaskKind
@@ -26,6 +27,7 @@ from foretune.history.attrs import (
 from foretune.history.store import open_storage
 from foretune.search import (
     TimeStep,
+    build_fidelity,
     build_method,
     build_pruner,
     open_study,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.study import Study
 
+    from foretune.search.fidelity import Fidelity
     from foretune.select import HeadStart
     from foretune.train import ModelCard, TaskData
 
@@ -130,8 +133,8 @@ def build_study(
     resolved: Mapping[str, object],
     *,
     time_step: TimeStep | None = None,
-) -> tuple[Study, SearchPlan]:
-    """The search's study, created or taken up again, and the plan for it, timed by ``time_step``.
+) -> tuple[Study, SearchPlan, Fidelity]:
+    """The search's study, new or taken up again, its plan by ``time_step``, and its fidelity.
 
     Raises:
         ConfigError: The method cannot be made on this space.
@@ -139,7 +142,7 @@ def build_study(
     """
     info = setup.data.info
     method_name = config.search.method
-    learns = "meta" in (method_name, config.search.stops_by)
+    learns = method_name == "meta" or config.search.stops_by in ("meta", FREEZE_THAW)
     past = past_studies(config, info) if learns else None
     method = build_method(config.search, setup.space, history=past)
     name = study_name_of(setup, config)
@@ -175,7 +178,7 @@ def build_study(
         n_workers=config.executor.n_workers,
         time_step=time_step,
     )
-    return study, plan
+    return study, plan, build_fidelity(config.search, history=past)
 
 
 def _attributes(setup: Setup, config: RootConfig) -> dict[str, object]:

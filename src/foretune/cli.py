@@ -6,17 +6,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from foretune.config.compose import check_overrides, register_members, register_schemas, to_config
+from foretune.config.compose import (
+    check_overrides,
+    register_members,
+    register_pid,
+    register_schemas,
+    to_config,
+)
 from foretune.config.location import conf_folder
 from foretune.config.private import mask_files
 from foretune.core import ForetuneError
@@ -28,10 +36,15 @@ EXIT_INTERRUPTED = 130  # as shells say for Ctrl-C
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 _exit_codes: list[int] = []
+# Hydra's launchers run jobs in processes that know this module alone, by import.
+_is_launched = True
+register_pid()
 
 
 def main() -> None:
     """Run the jobs that the command line asks for; exit 2 where the user has something to mend."""
+    global _is_launched  # noqa: PLW0603
+    _is_launched = False
     for name, value in QUIET_THREADS.items():
         os.environ.setdefault(name, value)  # before torch is loaded
     register_schemas()
@@ -43,9 +56,26 @@ def main() -> None:
         _complain(error)
         sys.exit(EXIT_USER)
     signal.signal(signal.SIGTERM, _as_ctrl_c)
-    hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(_job)()
+    run = hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(_job)
+    if any(word.startswith("hydra/launcher=") for word in sys.argv[1:]):
+        _launch(run)
+    else:
+        run()
     if _exit_codes:
         sys.exit(max(_exit_codes))
+
+
+def _launch(run: Callable[[], None]) -> None:
+    """Run jobs in processes of a launcher's, which answer by raising, once they have complained."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what a job did
+    try:
+        run()
+    except KeyboardInterrupt:
+        _exit_codes.append(EXIT_INTERRUPTED)
+    except ForetuneError as error:
+        _complain(error)
+        _exit_codes.append(EXIT_USER)
 
 
 def _as_ctrl_c(number: int, frame: object) -> None:
@@ -67,7 +97,26 @@ def _check(argv: list[str]) -> None:
 
 
 def _job(composed: DictConfig) -> None:
-    """One job of Hydra's: a failure that the user can mend is a message, not a traceback."""
+    """One job of Hydra's, here or in a launcher's process."""
+    if not _is_launched:
+        _run(composed)
+        return
+    from foretune.console import Prefixed
+
+    with contextlib.suppress(ValueError):  # not in a main thread
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+    prefix = f"[{HydraConfig.get().job.num}] "
+    with (
+        contextlib.redirect_stdout(Prefixed(sys.stdout, prefix)),
+        contextlib.redirect_stderr(Prefixed(sys.stderr, prefix)),
+    ):
+        _run(composed)
+    if EXIT_INTERRUPTED in _exit_codes:
+        raise KeyboardInterrupt
+
+
+def _run(composed: DictConfig) -> None:
+    """A failure that the user can mend is a message, not a traceback."""
     from foretune.run import run
 
     mask_files()
@@ -80,10 +129,10 @@ def _job(composed: DictConfig) -> None:
         finished = run(config, {str(k): v for k, v in resolved.items()})
         if not finished:
             _exit_codes.append(EXIT_INTERRUPTED)
-            if settings.mode == RunMode.MULTIRUN:
+            if settings.mode == RunMode.MULTIRUN and not _is_launched:
                 sys.exit(EXIT_INTERRUPTED)
     except ForetuneError as error:
-        if settings.verbose:
+        if settings.verbose or _is_launched:
             raise
         _complain(error)
         _exit_codes.append(EXIT_USER)

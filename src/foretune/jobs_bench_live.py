@@ -176,7 +176,7 @@ def _search(own: RootConfig, setup: Setup, storage: object, tracker: Tracker) ->
     """Search until the seconds are spent, then measure the best model on the test rows."""
     from foretune.train.predictor import test_metrics
 
-    study, plan = build_study(setup, own, storage, {})  # type: ignore[arg-type]
+    study, plan, _ = build_study(setup, own, storage, {})  # type: ignore[arg-type]
     if plan.budget.spent(plan.n_done, plan.seconds_done) and TEST in study.user_attrs:
         return study
     with build_executor(setup, own) as executor:

@@ -72,12 +72,15 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
         with ConsoleObserver(closing_lines=tracker.closing_lines) as console:
             with build_executor(setup, config) as executor:
                 time_step, stopwatch = rehearsal(executor), Stopwatch()
-                study, plan = build_study(setup, config, storage, resolved, time_step=time_step)
+                study, plan, fidelity = build_study(
+                    setup, config, storage, resolved, time_step=time_step
+                )
                 summary = run_search(
                     study,
                     space=setup.space,
                     executor=executor,
                     plan=plan,
+                    fidelity=fidelity,
                     observers=[console, tracker, stopwatch],
                     seed=config.search.seed,
                 )

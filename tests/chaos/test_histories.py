@@ -103,6 +103,7 @@ def fuzz(path, rng):
     return True
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     "n_rows", [50, pytest.param(1000, marks=pytest.mark.slow)], ids=lambda n: f"{n} rows"
 )

@@ -16,6 +16,7 @@ from foretune.console import ConsoleObserver
 from foretune.core import (
     EpochReport,
     Forecast,
+    Savings,
     SearchPlan,
     SearchSummary,
     Status,
@@ -266,3 +267,24 @@ def test_an_interrupted_trial_is_no_progress():
         result = replace(example_result(example_spec(0), 0.8), status=Status.INTERRUPTED)
         observer.trial_ended(result, is_best=False)
         assert observer._progress.n_done == 0
+
+
+def test_a_pause_its_reason_and_what_was_saved_are_said():
+    console = console_of(120, is_terminal=False)
+    spec, plan = example_spec(1), example_plan(FOLDER)
+    why = "paused at 2 of 12: 4.0% to beat trial 0 (0.811); a new one promises more"
+    paused = TrialResult(spec, Status.PAUSED, 0.72, reason=why)
+    saved = Savings(stopped=1, paused=4, resumed=1, epochs=30, seconds=61.0)
+    with ConsoleObserver(console) as observer:
+        observer.search_started(plan)
+        observer.trial_started(spec, "MetaSampler")
+        observer.trial_paused(paused)
+        observer.trial_resumed(spec, "resumed at 2 of 12")
+        observer.trial_ended(replace(paused, status=Status.COMPLETED), is_best=True)
+        observer.search_ended(SearchSummary(5, 0, 90.0, interrupted=False, saved=saved))
+    text = written(console)
+    assert f"paused: {why}" in text
+    assert "resumed at 2 of 12" in text
+    assert (
+        "30 epochs were never trained, about 1 min 1 s (1 trial stopped, 4 trials paused, 1" in text
+    )

@@ -49,7 +49,7 @@ def test_the_chosen_model_leads_and_the_study_remembers_why(config):
     assert any("The search goes on with it and" in note for note in setup.notes)
     chosen = next(iter(setup.cards))
     assert setup.space.defaults[0]["model"] == chosen
-    study, plan = build_study(setup, config, storage, {})
+    study, plan, _ = build_study(setup, config, storage, {})
     held = study.user_attrs["selection"]
     assert held["chosen"] == chosen
     assert set(held["probes"]) == set(whole.cards)
@@ -84,7 +84,7 @@ def test_a_head_goes_on_with_the_start_that_its_search_began_with(config, monkey
     first = with_head_start(plain, config, storage)
     assert first.head_start == HeadStart()
     assert any("too few to learn from" in note for note in first.notes)
-    study, _ = build_study(first, config, storage, {})
+    study, *_ = build_study(first, config, storage, {})
     assert study.user_attrs["head_start"]["flatten"] == HeadStart().flatten
 
     # Meanwhile other tasks have taught something: a search that began goes on as it was.

@@ -13,7 +13,7 @@ import pytest
 from foretune import HistoryRecords, MetaPruner, read_history
 from foretune.core import ConfigError
 from foretune.history.attrs import STOPPED
-from foretune.search.meta_pruner import STOP_KEY
+from foretune.search.pauses import STOP_KEY
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 EPOCHS = 12

@@ -107,6 +107,7 @@ def test_unknown_names_are_refused_with_the_nearest():
         ({"seed": -1}, "search.seed: expected 0 or more, got -1"),
         ({"method": "metta"}, "search.method: unknown search method 'metta': did you mean 'meta'"),
         ({"fidelity": "prunned"}, "search.fidelity: unknown fidelity 'prunned': did you mean"),
+        ({"fidelity": "freeze_thaw", "pruner": "median"}, "search.pruner: expected none with sea"),
         ({"pruner": "mdian"}, "search.pruner: unknown pruner 'mdian': did you mean 'median'"),
         ({"grid": GridConfig(0)}, "search.grid.points: expected at least 1, got 0"),
         ({"bayes": BayesConfig("tpee")}, "search.bayes.algorithm: unknown algorithm 'tpee'"),

@@ -16,7 +16,7 @@ import yaml
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from foretune.core import Forecast, SearchSummary, Status, TrialResult
+from foretune.core import EpochReport, Forecast, Savings, SearchSummary, Status, TrialResult
 from foretune.testing.trackers import (
     EXAMPLE_SCORES,
     example_plan,
@@ -49,6 +49,48 @@ def model_dir(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
+
+
+def test_a_paused_trials_run_goes_on_in_another_process(database: Database, tmp_path: Path):
+    """One run a trial, every epoch once, and who looks sees when and why it waits."""
+    spec = replace(example_spec(1), params={**example_spec(1).params, "epochs": 3})
+    reports = tuple(EpochReport(n, 0.7 + 0.01 * n, {"eval_loss": 1.0 / n}, 6.0) for n in (1, 2, 3))
+    why = "paused at 2 of 3: 4.0% to beat trial 0 (0.811); a new one promises more"
+    aside = TrialResult(spec, Status.PAUSED, 0.72, epochs=reports[:2], reason=why)
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path))
+        play_trial(tracker, 0, 0.811, is_best=True)
+        tracker.trial_started(spec, "MetaSampler")
+        for report in reports[:2]:
+            tracker.epoch_ended(spec, report)
+        tracker.trial_paused(aside)
+        tracker.search_ended(SearchSummary(1, 0, 60.0, interrupted=True, best_number=0))
+    run = children(database)[1]
+    assert run.info.status == "SCHEDULED"
+    assert (run.data.tags["status"], run.data.tags["reason"]) == ("paused", why)
+
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(example_plan(tmp_path, n_done=1))
+        tracker.trial_resumed(spec, "resumed at 2 of 3: 40.0% to beat trial 0 (0.811)")
+        assert children(database)[1].info.status == "RUNNING"
+        tracker.epoch_ended(spec, reports[2])
+        ended = TrialResult(spec, Status.COMPLETED, 0.73, epochs=reports)
+        tracker.trial_ended(ended, is_best=False)
+        left = TrialResult(example_spec(2), Status.PAUSED, 0.5, epochs=reports[:1], reason=why)
+        tracker.trial_started(left.spec, "MetaSampler")
+        tracker.trial_paused(left)
+        tracker.trial_ended(replace(left, status=Status.PRUNED, epochs=()), is_best=False)
+        saved = Savings(paused=2, resumed=1, epochs=2, seconds=12.0)
+        tracker.search_ended(SearchSummary(3, 0, 90.0, interrupted=False, saved=saved))
+    assert len(all_runs(database, "trial")) == 3
+    run = children(database)[1]
+    assert (run.info.status, run.data.tags["status"]) == ("FINISHED", "completed")
+    assert run.data.tags["resumed"].startswith("resumed at 2 of 3")
+    assert [step for step, _ in history(database, run, "epoch_score")] == [1, 2, 3]
+    assert children(database)[2].data.tags["status"] == "pruned"
+    (parent,) = all_runs(database, "search")
+    assert parent.data.metrics["search/epochs_saved"] == 2
+    assert parent.data.metrics["search/n_paused"] == 2
 
 
 def test_one_parent_and_a_child_a_trial(database: Database, tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from foretune.core import Status, TrialSpec
+from foretune.core import Answer, Status, TrialSpec
 from foretune.train import TrainObjective, load_cards
 
 CLOCK = ("eval_runtime", "eval_samples_per_second")
@@ -36,7 +36,9 @@ def every_epoch(monkeypatch):
 def run(planted, cpu, conf, tmp_path):
     """Runs a trial in an objective of its own, killed after some epoch if asked."""
 
-    def make(kind, model, *, kill_after=None, name="whole", checkpoint=True, **params):
+    def make(
+        kind, model, *, kill_after=None, pause_after=None, name="whole", checkpoint=True, **params
+    ):
         spec = TrialSpec(
             number=0,
             params={"model": model, "epochs": 4, **params},
@@ -52,7 +54,7 @@ def run(planted, cpu, conf, tmp_path):
             seen.append(report.epoch)
             if kill_after is not None and report.epoch == kill_after + 1:
                 raise Killed
-            return False
+            return Answer.PAUSE if report.epoch == pause_after else Answer.GO_ON
 
         if kill_after is None:
             return objective(spec, on_epoch), seen
@@ -83,6 +85,31 @@ def test_the_interrupted_trial_is_the_uninterrupted_one_bit_for_bit(run, kind, m
     weights = [load_file(r.model_dir / "model.safetensors") for r in (whole, resumed)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_paused_trial_goes_on_bit_for_bit(run, monkeypatch):
+    """Also where no checkpoint would be due; paused anew after its own last epoch it just waits."""
+    whole, _ = run("classification", "bert_tiny")
+    monkeypatch.setattr("foretune.train.snapshot.SHARE", 0.0)
+    paused, _ = run("classification", "bert_tiny", pause_after=2, name="cut")
+    assert (paused.status, paused.reason) == (Status.PAUSED, "paused after epoch 2 of 4")
+    again, seen = run("classification", "bert_tiny", pause_after=2, name="cut")
+    assert (again.status, seen) == (Status.PAUSED, [1, 2]), "nothing was trained for it"
+    resumed, seen = run("classification", "bert_tiny", name="cut")
+    assert seen == [1, 2, 3, 4]
+    assert curve(resumed) == curve(whole)
+    assert resumed.score == whole.score
+    weights = [load_file(r.model_dir / "model.safetensors") for r in (whole, resumed)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(("pause_after", "checkpoint"), [(4, True), (2, False)])
+def test_a_trial_goes_on_where_a_pause_would_gain_or_keep_nothing(run, pause_after, checkpoint):
+    """At its end, and where no checkpoint can be written."""
+    result, seen = run(
+        "classification", "bert_tiny", pause_after=pause_after, checkpoint=checkpoint
+    )
+    assert (result.status, seen) == (Status.COMPLETED, [1, 2, 3, 4])
 
 
 def test_a_trial_cut_short_twice_goes_on_from_the_second_time(run):

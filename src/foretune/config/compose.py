@@ -34,9 +34,14 @@ MAX_CHECKED = 64  # combinations of a sweep that are composed before its first j
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, and the ``pid`` resolver that keeps run folders apart."""
+    """Make the schemas known to Hydra, and the ``pid`` resolver."""
     ConfigStore.instance().store(name="foretune_schema", node=RootConfig)
-    OmegaConf.register_new_resolver("pid", os.getpid, replace=True)
+    register_pid()
+
+
+def register_pid() -> None:
+    """Make the resolver known that keeps run folders apart; one number for all jobs of a sweep."""
+    OmegaConf.register_new_resolver("pid", os.getpid, replace=True, use_cache=True)
 
 
 def register_members(words: Sequence[str], conf: Path) -> None:

@@ -88,6 +88,17 @@ class ConsoleObserver:
         """Show how far the running trial is."""
         self._foot.epoch(spec, report)
 
+    def trial_paused(self, result: TrialResult) -> None:
+        """Print that the trial was put aside, when and why."""
+        self._foot.ended(result.spec, "choosing what goes on")
+        line = self._columns.trial(result, "", is_best=False)
+        self._console.print(line, soft_wrap=True, highlight=False)
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
+        """Show the trial as a running one again."""
+        self._why[spec.number] = why
+        self._foot.trial(spec, why)
+
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
         """Print the trial's line, and its failure's reason in full."""
         why = self._why.pop(result.spec.number, "")

@@ -15,6 +15,7 @@ RIGHT = (True, False, False, True, True)  # which cells are aligned to the right
 STYLES = {
     Status.COMPLETED: "",
     Status.PRUNED: "dim",
+    Status.PAUSED: "blue",
     Status.FAILED: "red",
     Status.INTERRUPTED: "yellow",
 }

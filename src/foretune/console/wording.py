@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from foretune.core import (
     Budget,
     ParamValue,
+    Savings,
     SearchPlan,
     SearchSummary,
     TaskInfo,
@@ -121,6 +122,21 @@ def opening(plan: SearchPlan) -> Iterator[tuple[str, str]]:
     yield from (note for note in notes if note[0] != "Data")
 
 
+def saved(found: Savings) -> str:
+    """What stopping and pausing came to.
+
+    >>> saved(Savings(paused=12, resumed=3, epochs=96, seconds=80.4))
+    '96 epochs were never trained, about 1 min 20 s (12 trials paused, 3 resumed)'
+    """
+    parts = [f"{count(found.stopped, 'trial')} stopped"] if found.stopped else []
+    parts += (
+        [f"{count(found.paused, 'trial')} paused, {found.resumed} resumed"] if found.paused else []
+    )
+    about = f", about {format_duration(found.seconds)}" if found.seconds else ""
+    what = "epoch was" if found.epochs == 1 else "epochs were"
+    return f"{found.epochs:,} {what} never trained{about} ({', '.join(parts)})"
+
+
 def _labelled(note: str) -> tuple[str, str]:
     """A note's label and text, where it has the form ``label: text``."""
     label, colon, text = note.partition(": ")
@@ -140,6 +156,8 @@ def closing(plan: SearchPlan, summary: SearchSummary) -> Iterator[tuple[str, str
         yield "Done", ran
     if plan.forecast is not None and summary.trial_s is not None:
         yield "Plan", kept(plan.forecast.trial_s, summary.trial_s)
+    if summary.saved.epochs:
+        yield "Saved", saved(summary.saved)
     if summary.best_score is None:
         yield "Best", "none: no trial has finished an epoch"
         return

@@ -13,13 +13,21 @@ from foretune.core.errors import (
     TrialFailed,
     unknown_name,
 )
-from foretune.core.events import Forecast, NullObserver, Observer, SearchPlan, SearchSummary
+from foretune.core.events import (
+    Forecast,
+    NullObserver,
+    Observer,
+    Savings,
+    SearchPlan,
+    SearchSummary,
+)
 from foretune.core.executor import Executor, OnReport
 from foretune.core.safe_text import mask_url, masked, printable
 from foretune.core.seeding import derive_seed
 from foretune.core.task import TaskInfo, TaskKind
 from foretune.core.trial import (
     FORESEEN_S,
+    Answer,
     EpochReport,
     Objective,
     OnEpoch,
@@ -32,6 +40,7 @@ from foretune.core.trial import (
 
 __all__ = [
     "FORESEEN_S",
+    "Answer",
     "Budget",
     "ConfigError",
     "DataError",
@@ -48,6 +57,7 @@ __all__ = [
     "OnReport",
     "ParamValue",
     "Resources",
+    "Savings",
     "SearchPlan",
     "SearchSummary",
     "Status",

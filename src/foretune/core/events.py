@@ -67,6 +67,25 @@ class SearchPlan:
 
 
 @dataclass(frozen=True)
+class Savings:
+    """What stopping and pausing came to.
+
+    Attributes:
+        stopped: Trials that were stopped by their curve.
+        paused: Trials that were ever paused.
+        resumed: Those of them that went on.
+        epochs: Epochs of stopped and paused trials that were never trained.
+        seconds: What these would have taken, by each trial's own seconds an epoch.
+    """
+
+    stopped: int = 0
+    paused: int = 0
+    resumed: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class SearchSummary:
     """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics.
 
@@ -84,6 +103,7 @@ class SearchSummary:
     model_dir: Path | None = None
     artifacts: tuple[Path, ...] = ()
     trial_s: float | None = None
+    saved: Savings = Savings()
 
 
 class Observer(Protocol):
@@ -101,8 +121,16 @@ class Observer(Protocol):
         """An epoch of the running trial ended."""
         ...
 
+    def trial_paused(self, result: TrialResult) -> None:
+        """The trial was put aside after an epoch; it may go on some day."""
+        ...
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
+        """A paused trial goes on, maybe one that another process paused."""
+        ...
+
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
-        """The trial ended, well or not."""
+        """The trial ended, well or not; one that was never resumed ends with its search."""
         ...
 
     def search_ended(self, summary: SearchSummary) -> None:
@@ -120,6 +148,12 @@ class NullObserver:
         """Ignore."""
 
     def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+        """Ignore."""
+
+    def trial_paused(self, result: TrialResult) -> None:
+        """Ignore."""
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
         """Ignore."""
 
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:

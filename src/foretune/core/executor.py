@@ -6,10 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from foretune.core.trial import EpochReport, TrialResult, TrialSpec
+from foretune.core.trial import Answer, EpochReport, TrialResult, TrialSpec
 
-OnReport = Callable[[TrialSpec, EpochReport], bool]
-"""Called after each epoch of any running trial; its answer says whether that trial should stop."""
+OnReport = Callable[[TrialSpec, EpochReport], Answer | bool]
+"""Called after each epoch of any running trial; its answer says what that trial should do."""
 
 
 class Executor(Protocol):

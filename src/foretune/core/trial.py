@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Protocol
 
 ParamValue = str | int | float | bool | None
-OnEpoch = Callable[["EpochReport"], bool]
-"""Called after each epoch's validation; its answer says whether the trial should stop now."""
 FORESEEN_S = "foreseen_s"  # metric of a rehearsal: seconds that the trial would take
 
 
+class Answer(IntEnum):
+    """What a trial should do after an epoch; True and False mean the first two."""
+
+    GO_ON = 0
+    STOP = 1
+    PAUSE = 2  # write a checkpoint and stop, to go on from there some day
+
+
+OnEpoch = Callable[["EpochReport"], "Answer | bool"]
+"""Called after each epoch's validation; its answer says what the trial should do now."""
+
+
 class Status(StrEnum):
-    """How a trial ended."""
+    """How a trial ended, or that it was put aside."""
 
     COMPLETED = "completed"
     PRUNED = "pruned"
+    PAUSED = "paused"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 

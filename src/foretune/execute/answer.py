@@ -6,6 +6,7 @@ import logging
 import time
 
 from foretune.core import (
+    Answer,
     EpochReport,
     Objective,
     OnEpoch,
@@ -28,7 +29,7 @@ def answer(objective: Objective, spec: TrialSpec, on_epoch: OnEpoch) -> TrialRes
     """
     epochs: list[EpochReport] = []
 
-    def record(report: EpochReport) -> bool:
+    def record(report: EpochReport) -> Answer | bool:
         epochs.append(report)
         return on_epoch(report)
 

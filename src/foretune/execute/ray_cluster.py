@@ -13,18 +13,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
-from foretune.core import ConfigError
+from foretune.core import ConfigError, ForetuneError
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+STARTS = 3  # attempts (taste)
 STORE_BYTES = 256 * 2**20  # a cluster of our own keeps the pickled data set in it, once
 # What a cluster of our own is started with, unless the user has set it. The first makes Ray listen
 # on the loopback interface alone (it is off where Ray takes a machine for a member of a cluster);
@@ -111,18 +112,43 @@ def _start(stack: contextlib.ExitStack, share: Share, n_workers: int) -> None:
     folder = tempfile.mkdtemp(prefix="foretune-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
     with _guarded(folder, stack), _path_for_workers():
         stack.callback(ray.shutdown)
-        ray.init(
-            address="local",
-            num_cpus=max(os.cpu_count() or 1, math.ceil(share.cpus * n_workers)),
-            object_store_memory=STORE_BYTES,
-            include_dashboard=False,
-            dashboard_host=LOOPBACK,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
+        _patiently(
+            lambda: ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, math.ceil(share.cpus * n_workers)),
+                object_store_memory=STORE_BYTES,
+                include_dashboard=False,
+                dashboard_host=LOOPBACK,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
         )
     if (host := ray.util.get_node_ip_address()) != LOOPBACK:
         logger.warning("Ray listens on %s: it was imported before executor=ray was set up", host)
+
+
+def _patiently(start: Callable[[], object]) -> None:
+    """Start more than once: Ray gives a node half a minute, which a busy machine may exceed.
+
+    Raises:
+        ForetuneError: It never started.
+    """
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            start()
+            return
+        except Exception as error:  # Ray's own is one of no particular kind
+            ray.shutdown()
+            first = str(error).strip().split(". ")[0] or type(error).__name__
+            logger.warning("Ray did not start (%d of %d times): %s", attempt, STARTS, first)
+            if attempt == STARTS:
+                raise ForetuneError(
+                    f"executor=ray: Ray did not start on this machine ({first}); try again when it"
+                    " is less busy, or use executor=process"
+                ) from error
 
 
 def _join(stack: contextlib.ExitStack, address: str) -> None:

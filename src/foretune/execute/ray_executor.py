@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from foretune.core import (
+    Answer,
     EpochReport,
     ForetuneError,
     OnReport,
@@ -162,7 +163,7 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             self._lost(busy, error)
             return
-        answer: bool | None = None
+        answer: Answer | bool | None = None
         match message:
             case Began():
                 busy.has_begun = True
@@ -185,6 +186,8 @@ class RayExecutor:
     def _lost(self, busy: _Busy, error: Exception) -> None:
         """What becomes of a trial whose seat is gone."""
         number = busy.spec.number
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(busy.seat)  # out of reach is not gone: it must not go on beside the next
         logger.warning("trial %d: its place in the cluster was lost: %s", number, _first(error))
         if (times := self._losses.times(number, busy.reports)) > MAX_LOSSES:
             what = f"its place in the cluster was lost, {times} times in a row: {_first(error)}"

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
 
-from foretune.core import EpochReport, ForetuneError, TrialResult, TrialSpec
+from foretune.core import Answer, EpochReport, ForetuneError, TrialResult, TrialSpec
 from foretune.execute.messages import Began, Broken, Logged
 from foretune.execute.process import ProcessExecutor
 from foretune.execute.server import start_server
@@ -41,7 +41,7 @@ class Seat:
         start_server(preload)
         self._executor = ProcessExecutor(recipe, timeout_s=timeout_s, memory_mb=memory_mb)
         self._heard: SimpleQueue[FromSeat] = SimpleQueue()
-        self._answers: SimpleQueue[bool] = SimpleQueue()
+        self._answers: SimpleQueue[Answer | bool] = SimpleQueue()
         logging.getLogger().addHandler(_ToSearch(self._heard))
 
     def run(self, spec: TrialSpec) -> FromSeat:
@@ -49,10 +49,10 @@ class Seat:
         threading.Thread(target=self._run, args=(spec,), daemon=True, name="trial").start()
         return Began()
 
-    def listen(self, stop: bool | None = None) -> FromSeat:
-        """The next message; ``stop`` answers the last one, if that was an epoch's report."""
-        if stop is not None:
-            self._answers.put(stop)
+    def listen(self, answer: Answer | bool | None = None) -> FromSeat:
+        """The next message; ``answer`` is to the last one, if that was an epoch's report."""
+        if answer is not None:
+            self._answers.put(answer)
         return self._heard.get()
 
     def _run(self, spec: TrialSpec) -> None:
@@ -65,7 +65,7 @@ class Seat:
             what = f"the seat on {platform.node()}: {type(error).__name__}: {error}"
             self._heard.put(Broken(ForetuneError(what)))
 
-    def _report(self, spec: TrialSpec, report: EpochReport) -> bool:
+    def _report(self, spec: TrialSpec, report: EpochReport) -> Answer | bool:
         self._heard.put(report)
         return self._answers.get()
 

@@ -9,7 +9,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-from foretune.core import EpochReport, Resources, TrialSpec
+from foretune.core import Answer, EpochReport, Resources, TrialSpec
 from foretune.execute.memory import kernel_kills, resident_mb
 from foretune.execute.messages import FromWorker
 from foretune.execute.server import context
@@ -91,9 +91,9 @@ class RemoteWorker:
         if self._is_ready:
             self._send(spec)
 
-    def say(self, stop: bool) -> None:
+    def say(self, answer: Answer | bool) -> None:
         """Answer its epoch's report."""
-        self._send(stop)
+        self._send(answer)
 
     def make_ready(self, guardian: int) -> None:
         """Answer its greeting: it gets the recipe, and the trial that waits for it."""
@@ -137,6 +137,6 @@ class RemoteWorker:
         self.kill()  # its children
         return 255 if code is None else code
 
-    def _send(self, message: TrialSpec | bool) -> None:
+    def _send(self, message: TrialSpec | Answer | bool) -> None:
         with contextlib.suppress(OSError):
             self.pipe.send(message)

@@ -9,7 +9,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 
-from foretune.core import EpochReport, ForetuneError
+from foretune.core import Answer, EpochReport, ForetuneError
 from foretune.execute.answer import answer, reason_of
 from foretune.execute.guardian import post_guardian
 from foretune.execute.messages import Began, Broken, FromWorker, Hello, Logged, Recipe
@@ -68,9 +68,9 @@ class Worker:
         with self._sending:
             self._pipe.send(message)
 
-    def _report(self, report: EpochReport) -> bool:
+    def _report(self, report: EpochReport) -> Answer:
         self.send(report)
-        return bool(self._pipe.recv())
+        return Answer(self._pipe.recv())
 
 
 class _ToSearch(logging.Handler):

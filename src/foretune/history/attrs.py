@@ -47,6 +47,7 @@ MICRO_BATCHES = "micro_batches"  # parts that each batch was computed in, for wa
 TEST = "test_metrics"  # of the best epoch, for comparisons: nothing is chosen by them
 TEST_SCORE = "test_score"
 STOPPED = "stopped"  # why MetaPruner stopped it, as a sentence
+PAUSES = "pauses"  # when a freeze-thaw search put it aside and took it up again, and why
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

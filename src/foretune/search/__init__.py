@@ -5,7 +5,7 @@ May import meta, history, space, core, config.schema and optuna; torch only thro
 
 from foretune.search.forecast import TimeStep, past_trials
 from foretune.search.loop import SearchError, run_search
-from foretune.search.method import Method, build_method, build_pruner
+from foretune.search.method import Method, build_fidelity, build_method, build_pruner
 from foretune.search.plan import plan_search
 from foretune.search.plots import plot_search
 from foretune.search.rehearsal import Stopwatch, rehearsal
@@ -17,6 +17,7 @@ __all__ = [
     "SearchError",
     "Stopwatch",
     "TimeStep",
+    "build_fidelity",
     "build_method",
     "build_pruner",
     "open_study",

@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from foretune.history.attrs import LEASE
+from foretune.search.pauses import is_paused
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def is_new(trial: FrozenTrial) -> bool:
 
 def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
     """Whether this process (``mine``) or another live one is running ``trial``."""
-    if trial.state != TrialState.RUNNING:
+    if trial.state != TrialState.RUNNING or (trial.number not in mine and is_paused(trial)):
         return False
     return trial.number in mine or is_new(trial) or holder_lives(trial.user_attrs)
 

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.study import Study
-from optuna.trial import Trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from foretune.core import (
+    Answer,
     EpochReport,
     Executor,
-    ForetuneError,
     HistoryError,
     Observer,
     SearchPlan,
@@ -25,44 +24,36 @@ from foretune.core import (
     Status,
     TrialResult,
     TrialSpec,
-    derive_seed,
 )
-from foretune.history.attrs import FAILURE
 from foretune.history.urls import reason
-from foretune.search.best_model import best_model, checkpoint_file, tidy, trial_folder
+from foretune.search.allowance import has_time, left_s, may_begin
+from foretune.search.best_model import locked, tidy
 from foretune.search.distributions import suggest
+from foretune.search.fidelity import Fidelity, Next, Pause, ToTheEnd
 from foretune.search.lease import Lease
-from foretune.search.study import (
-    ISOLATED,
-    Progress,
-    counted,
-    failed,
-    progress,
-    sign_of,
-    take_over,
-)
+from foretune.search.pauses import paused, take_up
+from foretune.search.running import Running, heard, spec_of
+from foretune.search.study import ISOLATED, Progress, progress, sign_of, take_over
+from foretune.search.summary import SearchError, all_failed, summarise
 from foretune.search.tell import (
     TAKEN_OVER,
-    all_failed,
     checked,
     describe,
     drop,
     give_up,
     keep_and_tell,
+    keep_paused,
+    left_paused,
 )
 from foretune.search.turns import wait_for_earlier
 from foretune.search.twins import known_result, surplus
 from foretune.search.why import why
-from foretune.space import Point, Space, point_key
+from foretune.space import Space
 
 logger = logging.getLogger(__name__)
 
 WAIT_S = 0.1  # for another process's signature
 N_HOPELESS = 5  # so many failures at the start, and nothing else, end a search
-
-
-class SearchError(ForetuneError):
-    """Every trial failed; says why they did."""
 
 
 def run_search(
@@ -71,6 +62,7 @@ def run_search(
     space: Space,
     executor: Executor,
     plan: SearchPlan,
+    fidelity: Fidelity | None = None,
     observers: Sequence[Observer] = (),
     seed: int = 0,
 ) -> SearchSummary:
@@ -89,6 +81,8 @@ def run_search(
         executor: Runs trials (`foretune.execute`). What it raises ends the search, once the
             running trials are told FAIL.
         plan: From `plan_search`: the budget, and the folder for the best model.
+        fidelity: Pauses trials and goes on with them; None: each runs to its end. What is paused
+            when the search ends is told PRUNED.
         observers: Told of everything but `search_ended`, which is for the caller, once the best
             model is tested.
         seed: Seeds the trials (the sampler has its own).
@@ -102,7 +96,9 @@ def run_search(
         ForetuneError: The executor cannot run trials.
     """
     try:
-        return _Search(study, space, executor, plan, tuple(observers), seed).run()
+        return _Search(
+            study, space, executor, plan, fidelity or ToTheEnd(), tuple(observers), seed
+        ).run()
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise HistoryError(
@@ -112,25 +108,15 @@ def run_search(
 
 
 @dataclasses.dataclass
-class _Running:
-    """A trial that the executor has."""
-
-    trial: Trial
-    spec: TrialSpec
-    lease: Lease
-    since_s: float = dataclasses.field(default_factory=time.monotonic)
-    epochs: list[EpochReport] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass
 class _Search:
     study: Study
     space: Space
     executor: Executor
     plan: SearchPlan
+    fidelity: Fidelity
     observers: tuple[Observer, ...]
     seed: int
-    running: dict[int, _Running] = dataclasses.field(default_factory=dict)
+    running: dict[int, Running] = dataclasses.field(default_factory=dict)
     failures: list[str] = dataclasses.field(default_factory=list)
 
     def run(self) -> SearchSummary:
@@ -151,14 +137,27 @@ class _Search:
                 running.lease.release()
                 with contextlib.suppress(optuna.exceptions.StorageInternalError, SQLAlchemyError):
                     give_up(self.study, running.trial)
-        return self._summary(interrupted=interrupted)
+        end = progress(self.study)
+        if not end.n_running and not interrupted:
+            for result in left_paused(self.study):
+                for observer in self.observers:
+                    observer.trial_ended(result, False)
+            tidy(self.plan.folder)
+        return summarise(self.study, self.plan, interrupted=interrupted)
 
     def _keep_busy(self) -> bool:
         """Start trials while there are workers and budget; whether any is running now."""
         while len(self.running) < self.executor.n_workers:
             take_over(self.study, self.space, self.running)
             so_far = progress(self.study, self.running)
-            if not self.plan.budget.spent(so_far.n_done + so_far.n_running, so_far.seconds):
+            choice: Next | None = None
+            if has_time(self.plan.budget, so_far):
+                aside = paused(self.study, self.running)
+                allowed = may_begin(self.plan.budget, so_far)
+                choice = self.fidelity.choose(self.study, aside, may_begin=allowed)
+            if choice is not None and choice.number is not None:
+                self._resume(choice.number, choice.why, so_far)
+            elif choice is not None:
                 self._start(so_far)
             elif self.running or not so_far.n_unsigned:
                 break
@@ -180,8 +179,12 @@ class _Search:
                 drop(self.study, trial, needless)
                 return
             trial.set_user_attr(ISOLATED, self.executor.is_isolated)
-            spec = self._spec(trial.number, params, so_far, time.monotonic() - asked_s)
-            self.running[trial.number] = _Running(trial, spec, lease)
+            spec = spec_of(
+                trial.number, params, seed=self.seed, folder=self.plan.folder, best=so_far.best,
+                keeps_model=self.plan.keeps_model,
+                deadline_s=left_s(self.plan.budget, so_far, time.monotonic() - asked_s),
+            )  # fmt: skip
+            self.running[trial.number] = Running(trial, spec, lease)
             text = why(
                 self.study.get_trials(deepcopy=False)[trial.number],
                 space=self.space,
@@ -206,41 +209,48 @@ class _Search:
             raise
         self._end(known)
 
-    def _spec(self, number: int, params: Point, so_far: Progress, asking_s: float) -> TrialSpec:
-        limit, best = self.plan.budget.budget_s, so_far.best
-        on_disk = best_model(self.plan.folder) is not None
-        left = None if limit is None else max(limit - so_far.seconds - asking_s, 0.0)
-        seed = derive_seed(self.seed, "trial", point_key(params))
-        return TrialSpec(
-            number=number,
-            params=params,
-            seed=seed,
-            save_to=trial_folder(self.plan.folder, number) if self.plan.keeps_model else None,
-            save_above=best if best is not None and on_disk else -math.inf,
-            deadline_s=left,
-            checkpoint=checkpoint_file(self.plan.folder, seed),
-        )
+    def _resume(self, number: int, because: str, so_far: Progress) -> None:
+        """Go on with a paused trial, unless another process was faster."""
+        with locked(self.plan.folder):
+            trial = take_up(self.study, number, because)
+        if trial is None:
+            return
+        lease = Lease(trial).take()
+        spec = spec_of(
+            number, trial.params, seed=self.seed, folder=self.plan.folder, best=so_far.best,
+            keeps_model=self.plan.keeps_model, deadline_s=left_s(self.plan.budget, so_far),
+        )  # fmt: skip
+        self.running[number] = Running(trial, spec, lease, epochs=heard(self.study, number))
+        for observer in self.observers:
+            observer.trial_resumed(spec, because)
+        self.executor.submit(spec)
 
-    def _on_report(self, spec: TrialSpec, report: EpochReport) -> bool:
-        """Pass an epoch on; whether its trial should stop. One heard before is not told again."""
+    def _on_report(self, spec: TrialSpec, report: EpochReport) -> Answer:
+        """Pass an epoch on; what its trial should do. One heard before is not told again."""
         running = self.running[spec.number]
-        seconds = time.monotonic() - running.since_s
-        late = spec.deadline_s is not None and seconds >= spec.deadline_s
-        if any(known.epoch == report.epoch for known in running.epochs):
-            return late
+        if running.knows(report):
+            return Answer.STOP if running.is_late else Answer.GO_ON
         running.epochs.append(report)
         try:
             if math.isfinite(report.score):
                 running.trial.report(sign_of(self.study) * report.score, report.epoch)
         except optuna.exceptions.UpdateFinishedTrialError:
-            return True  # taken over; `describe` says so
+            return Answer.STOP  # taken over; `describe` says so
         for observer in self.observers:
             observer.epoch_ended(spec, report)
-        return late or running.trial.should_prune()
+        if running.is_late or running.trial.should_prune():
+            return Answer.STOP
+        aside, so_far = paused(self.study, self.running), progress(self.study, self.running)
+        allowed = may_begin(self.plan.budget, so_far)
+        running.pause = self.fidelity.pause(self.study, spec.number, aside, may_begin=allowed)
+        return Answer.GO_ON if running.pause is None else Answer.PAUSE
 
     def _end(self, result: TrialResult) -> None:
         """Write down what came of a trial, and tell the study and those who watch."""
         running = self.running[result.spec.number]
+        if result.status is Status.PAUSED:
+            self._put_aside(running, result)
+            return
         result = describe(running.trial, checked(self.study, result))
         result, is_best = keep_and_tell(
             self.study, running.trial, result, self.plan.folder, self.running
@@ -257,21 +267,27 @@ class _Search:
         if result.status is Status.INTERRUPTED and result.reason != TAKEN_OVER:
             raise KeyboardInterrupt
 
+    def _put_aside(self, running: Running, result: TrialResult) -> None:
+        """Write down that a trial is paused; it is nobody's then."""
+        pause = running.pause or Pause(None, result.reason)
+        result = describe(running.trial, dataclasses.replace(result, reason=pause.why))
+        if result.status is Status.PAUSED:
+            keep_paused(self.study, result, pause, self.plan.folder, self.running)
+        del self.running[result.spec.number]
+        running.lease.release()
+        logger.info("trial %d %s: %s", result.spec.number, result.status, result.reason)
+        for observer in self.observers:
+            if result.status is Status.PAUSED:
+                observer.trial_paused(result)
+            else:  # taken over meanwhile
+                observer.trial_ended(result, False)
+
     def _cut_short(self) -> None:
         """Stop what runs, and say of each trial that it was interrupted."""
         self.executor.cancel()
         for running in list(self.running.values()):
-            best = max(running.epochs, key=lambda report: report.score, default=None)
-            result = TrialResult(
-                running.spec,
-                Status.INTERRUPTED,
-                None if best is None else best.score,
-                metrics={} if best is None else best.metrics,
-                epochs=tuple(running.epochs),
-                reason="interrupted",
-            )
             try:
-                self._end(result)
+                self._end(running.cut_short())
             except KeyboardInterrupt:  # its way of saying so
                 continue
 
@@ -279,23 +295,3 @@ class _Search:
         if len(self.failures) < N_HOPELESS or progress(self.study).best is not None:
             return
         raise SearchError(all_failed(self.failures))
-
-    def _summary(self, *, interrupted: bool) -> SearchSummary:
-        trials = counted(self.study.get_trials(deepcopy=False))
-        end = progress(self.study)
-        if not end.n_running and not interrupted:
-            tidy(self.plan.folder)
-        if end.best_number is None and failed(trials) and not interrupted:
-            reasons = [t.user_attrs.get(FAILURE, "") for t in failed(trials)]
-            raise SearchError(all_failed(reasons))
-        best = {} if end.best_number is None else self.study.trials[end.best_number].params
-        return SearchSummary(
-            n_trials=len(trials),
-            n_failed=len(failed(trials)),
-            seconds=end.seconds,
-            interrupted=interrupted,
-            best_number=end.best_number,
-            best_score=end.best,
-            best_params=best,
-            model_dir=best_model(self.plan.folder),
-        )

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.codec import Codec
 from foretune.meta.tasks import cap_pruned
+from foretune.search.pauses import is_paused
 from foretune.search.study import cut_short
 
 PLAN_KEY = "foretune:plan"
@@ -60,14 +61,12 @@ class StudyView:
             value = _value(trial)
             if value is not None and np.isfinite(value):
                 scores[i] = self.sign * value
-        return cap_pruned(
-            scores, np.array([t.state == TrialState.PRUNED for t in self.trials], bool)
-        )
+        return cap_pruned(scores, np.array([is_stopped(t) for t in self.trials], bool))
 
     @cached_property
     def running(self) -> np.ndarray:
         """(n,) whether each trial is running (or waiting with its parameters set)."""
-        return np.array([not t.state.is_finished() for t in self.trials], bool)
+        return np.array([not t.state.is_finished() and not is_paused(t) for t in self.trials], bool)
 
     @cached_property
     def failed(self) -> np.ndarray:
@@ -125,6 +124,11 @@ class StudyView:
         return codec.to_raw([configuration(t) for t in self.trials])
 
 
+def is_stopped(trial: FrozenTrial) -> bool:
+    """Whether a trial was left before its end, for good or to go on some day."""
+    return trial.state == TrialState.PRUNED or is_paused(trial)
+
+
 def configuration(trial: FrozenTrial) -> dict[str, object]:
     """A trial's parameters; where it did not come to ask for all, also what was planned for it."""
     if trial.state in SCORED:
@@ -140,7 +144,7 @@ def configuration(trial: FrozenTrial) -> dict[str, object]:
 def _value(trial: FrozenTrial) -> float | None:
     if trial.state == TrialState.COMPLETE:
         return trial.value
-    if trial.state == TrialState.PRUNED and trial.intermediate_values:
+    if is_stopped(trial) and trial.intermediate_values:
         return trial.intermediate_values[max(trial.intermediate_values)]
     return None
 

@@ -87,6 +87,7 @@ class _Known:
     doubt: float = 1.0
     budgets: Budgets = field(default_factory=Budgets)
     said: set[str] = field(default_factory=set)
+    outlooks: dict[tuple[object, ...], Outlook | None] = field(default_factory=dict)
 
 
 class CurveReader:
@@ -153,6 +154,12 @@ class CurveReader:
             return None
         known = self._of(study)
         self._look(study, known, trials)
+        key = trial.number, tuple(trial.intermediate_values.items())
+        if key not in known.outlooks:  # a paused trial is looked at again and again
+            known.outlooks[key] = self._outlook(study, known, trial)
+        return known.outlooks[key]
+
+    def _outlook(self, study: Study, known: _Known, trial: FrozenTrial) -> Outlook | None:
         context = known.context
         if context is None:
             return None
@@ -200,6 +207,7 @@ class CurveReader:
         if numbers == known.numbers:
             return
         known.numbers, known.context, known.incumbent = numbers, None, -1
+        known.outlooks.clear()
         sign = sign_of(study)
         fine = [
             t

@@ -16,8 +16,8 @@ from foretune.history.attrs import STOPPED
 from foretune.meta.curve_model import CurveModel
 from foretune.search.meta_outlook import CurveReader, Outlook
 from foretune.search.meta_threads import one_thread
+from foretune.search.pauses import STOP_KEY
 
-STOP_KEY = "foretune:stop"
 _HOPELESS = 0.002  # so small a chance is taken whatever was stopped before
 _CAREFUL_UNTIL = 4  # completed trials; with fewer, the two limits are as many quarters of theirs
 

@@ -13,9 +13,16 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from foretune.config.schema.search import ALGORITHMS, METHODS, PRUNERS, SearchConfig
+from foretune.config.schema.search import (
+    ALGORITHMS,
+    FREEZE_THAW,
+    METHODS,
+    PRUNERS,
+    SearchConfig,
+)
 from foretune.core import ConfigError, unknown_name
 from foretune.history import HistoryRecords
+from foretune.search.fidelity import Fidelity, ToTheEnd
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
 from foretune.space import Grid, Space, finite_size
 
@@ -80,7 +87,7 @@ def build_pruner(config: SearchConfig, *, history: object = None) -> BasePruner:
         ConfigError: An unknown name.
     """
     match config.stops_by:
-        case "none":
+        case "none" | "freeze_thaw":
             return optuna.pruners.NopPruner()
         case "meta":
             from foretune.search.meta_pruner import MetaPruner  # brings torch
@@ -101,6 +108,22 @@ def build_pruner(config: SearchConfig, *, history: object = None) -> BasePruner:
             return WholeStudyPruner(optuna.pruners.HyperbandPruner())
         case _:
             raise ConfigError(unknown_name("pruner", config.pruner, PRUNERS))
+
+
+def build_fidelity(config: SearchConfig, *, history: object = None) -> Fidelity:
+    """Whose turn it is: each trial's to its end, or freeze-thaw's choice.
+
+    Args:
+        config: The search section, without problems.
+        history: What freeze-thaw learns from, as MetaPruner takes it.
+    """
+    if config.fidelity != FREEZE_THAW:
+        return ToTheEnd()
+    from foretune.search.freeze_thaw import FreezeThaw  # brings torch
+
+    return FreezeThaw(
+        history, cache_dir=config.meta.cache_dir, include_same_data=config.meta.include_same_data
+    )
 
 
 class WholeStudyPruner(BasePruner):

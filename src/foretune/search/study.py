@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
 from foretune.search.lease import is_new, is_running, last_sign_of_life
+from foretune.search.pauses import is_paused, stretches
 from foretune.search.turns import InTurnSampler
 from foretune.space import Space
 
@@ -41,6 +42,7 @@ class Progress:
     Attributes:
         n_done: Trials that count: completed, pruned and failed ones, not those that were cut short.
         n_running: Trials that are running, in this process or in other live ones.
+        n_paused: Trials that are put aside.
         n_unsigned: Those of them of which it is not known yet whose they are.
         seconds: Seconds in which any trial ran, suggestion included; of trials that ran at one
             time, once.
@@ -50,6 +52,7 @@ class Progress:
 
     n_done: int
     n_running: int
+    n_paused: int
     n_unsigned: int
     seconds: float
     best: float | None
@@ -142,14 +145,17 @@ def progress(study: Study, mine: Collection[int] = ()) -> Progress:
     """
     trials = study.get_trials(deepcopy=False)
     running = [t for t in trials if is_running(t, mine)]
+    aside = [t for t in trials if t.number not in mine and is_paused(t)]
     ended = [t for t in trials if t.state in ENDED]
-    scored = [(score, -t.number) for t in ended if (score := _own_score(study, t)) is not None]
+    told = (*ended, *aside)
+    scored = [(score, -t.number) for t in told if (score := _own_score(study, t)) is not None]
     best = max(scored, default=None)
     return Progress(
         n_done=len(counted(ended)),
         n_running=len(running),
+        n_paused=len(aside),
         n_unsigned=sum(is_new(t) for t in running),
-        seconds=_covered(_span(t) for t in (*ended, *running)),
+        seconds=_covered(span for t in (*told, *running) for span in _spans(t)),
         best=best[0] if best else None,
         best_number=-best[1] if best else None,
     )
@@ -168,12 +174,12 @@ def failed(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 def score_of(study: Study, trial: FrozenTrial) -> float | None:
     """The best score (higher is better) that ``trial`` reached; None: it has none.
 
-    A pruned trial counts by its best epoch: one stopped at the end of the budget may be the best.
+    A pruned or paused one counts by its best epoch: one stopped at the budget's end may be best.
     """
     sign = sign_of(study)
     if trial.state == TrialState.COMPLETE and trial.value is not None:
         return sign * trial.value
-    if trial.state == TrialState.PRUNED:
+    if trial.state == TrialState.PRUNED or is_paused(trial):
         scores = [sign * v for v in trial.intermediate_values.values() if math.isfinite(v)]
         return max(scores, default=None)
     return None
@@ -207,15 +213,15 @@ def _abandoned(trial: FrozenTrial) -> bool:
     return str(trial.user_attrs.get(FAILURE, "")).startswith(ABANDONED)
 
 
-def _span(trial: FrozenTrial) -> tuple[float, float]:
-    """When a trial began and ended, now if it runs, in seconds of the clock."""
+def _spans(trial: FrozenTrial) -> list[tuple[float, float]]:
+    """From when to when a trial ran, until now if it runs, in seconds of the clock."""
     if trial.datetime_start is None:
-        return 0.0, 0.0
+        return []
     began = trial.datetime_start.timestamp()
     if _abandoned(trial):  # not the hours that it lay dead
-        return began, began + float(trial.user_attrs.get(SECONDS, 0.0))
+        return stretches(trial, began, began + float(trial.user_attrs.get(SECONDS, 0.0)))
     ended = trial.datetime_complete
-    return began, time.time() if ended is None else ended.timestamp()
+    return stretches(trial, began, time.time() if ended is None else ended.timestamp())
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:
@@ -235,7 +241,7 @@ def _end_orphans(study: Study, mine: Collection[int]) -> None:
     """Tell FAIL for every running trial whose process is gone."""
     storage, study_id = study._storage, study._study_id
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if is_running(trial, mine):
+        if is_paused(trial) or is_running(trial, mine):
             continue
         retries = _retries(study, trial)
         limit = MAX_ISOLATED if trial.user_attrs.get(ISOLATED) else MAX_RETRIES

@@ -6,17 +6,26 @@ import contextlib
 import dataclasses
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import optuna
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from foretune.core import Status, TrialResult
-from foretune.history.attrs import FAILURE, STATUS, STOPPED, trial_attributes
+from foretune.core import Resources, Status, TrialResult, TrialSpec
+from foretune.history.attrs import (
+    FAILURE,
+    METRICS,
+    SECONDS,
+    STATUS,
+    STOPPED,
+    trial_attributes,
+)
 from foretune.search.best_model import best_model, discard, keep, locked
-from foretune.search.study import DROPPED, progress, sign_of
+from foretune.search.fidelity import Pause
+from foretune.search.pauses import end_paused, put_aside
+from foretune.search.study import DROPPED, progress, score_of, sign_of
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +98,43 @@ def keep_and_tell(
     return dataclasses.replace(result, model_dir=saved), is_best
 
 
+def keep_paused(
+    study: Study, result: TrialResult, pause: Pause, folder: Path, mine: Collection[int]
+) -> None:
+    """Put a trial aside: its checkpoint stays, and its model if it is the best one so far."""
+    with locked(folder):
+        best = progress(study, mine).best
+        score = -math.inf if result.score is None else result.score
+        if result.model_dir is not None and (best is None or score > best):
+            try:
+                keep(result.model_dir, folder)
+            except OSError as error:
+                logger.warning("the model of trial %d is not kept: %s", result.spec.number, error)
+        epoch = max((report.epoch for report in result.epochs), default=0)
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            put_aside(study, result.spec.number, epoch=epoch, pause=pause)
+    discard(folder, result.spec, resumes=True)
+
+
+def left_paused(study: Study) -> list[TrialResult]:
+    """End what is still paused, and say of each what it had come to."""
+    results = []
+    for trial in end_paused(study):
+        attrs = study.get_trials(deepcopy=False)[trial.number].user_attrs
+        metrics = attrs.get(METRICS)
+        results.append(
+            TrialResult(
+                TrialSpec(trial.number, trial.params, seed=0),
+                Status.PRUNED,
+                score_of(study, trial),
+                metrics=metrics if isinstance(metrics, Mapping) else {},
+                resources=Resources(seconds=float(attrs.get(SECONDS) or 0.0)),
+                reason=str(attrs.get(STOPPED, "")),
+            )
+        )
+    return results
+
+
 def give_up(study: Study, trial: Trial) -> None:
     """Tell that ``trial`` was cut short by something outside the objective."""
     _cut_short(study, trial, "interrupted")
@@ -114,13 +160,3 @@ def _tell(study: Study, trial: Trial, result: TrialResult) -> None:
     if state == TrialState.COMPLETE and result.score is not None:
         value = sign_of(study) * result.score
     study.tell(trial, value, state, skip_if_finished=True)
-
-
-def all_failed(reasons: Sequence[str]) -> str:
-    """One message that names every different reason once, the frequent ones first."""
-    counts = {reason: list(reasons).count(reason) for reason in dict.fromkeys(reasons)}
-    lines = [f"{n} x {reason}" for reason, n in sorted(counts.items(), key=lambda c: -c[1])]
-    return (
-        f"all of the first {len(reasons)} trials failed, so the search stops: {'; '.join(lines)}. "
-        "Mend the cause and run the same command again"
-    )

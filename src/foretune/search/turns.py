@@ -19,7 +19,8 @@ from foretune.search.lease import LEASE, is_running, signature
 from foretune.space import Space
 
 WAITED_S = 30.0  # for another process's suggestion, before it is passed over (taste)
-LOOKED_S = 0.01, 0.1  # between two looks at it: at first, and at most
+LOOKED_S = 0.01  # between two looks at it, at first
+LONGER = 0.25  # by this share of the time waited: many that wait long must not look all the time
 
 
 class InTurnSampler(BaseSampler):
@@ -81,14 +82,14 @@ def wait_for_earlier(study: Study, number: int, space: Space) -> list[FrozenTria
 
     Those of this process have them: it suggests for one trial at a time.
     """
-    until, pause_s = time.monotonic() + WAITED_S, LOOKED_S[0]
+    began = time.monotonic()
     while True:
         earlier = [t for t in study.get_trials(deepcopy=False) if t.number < number]
         unsettled = any(
             t.state == TrialState.RUNNING and space.problems(t.params) and is_running(t)
             for t in earlier
         )
-        if not unsettled or time.monotonic() > until:
+        waited_s = time.monotonic() - began
+        if not unsettled or waited_s > WAITED_S:
             return earlier
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LOOKED_S[1])
+        time.sleep(min(LOOKED_S + LONGER * waited_s, 1.0))

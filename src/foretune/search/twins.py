@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from foretune.core import Budget, Resources, Status, TrialResult, TrialSpec
 from foretune.history.attrs import SECONDS
 from foretune.search.lease import is_running
+from foretune.search.pauses import is_paused
 from foretune.search.study import RETRIED_FROM, counted, cut_short, score_of
 from foretune.space import point_key
 
@@ -24,7 +25,7 @@ def surplus(
     trial: Trial, earlier: Sequence[FrozenTrial], budget: Budget, mine: Collection[int]
 ) -> str | None:
     """Why ``trial`` must not be run: others fill the budget, or one is the same; None: run it."""
-    running = [t for t in earlier if is_running(t, mine)]
+    running = [t for t in earlier if is_running(t, mine) or is_paused(t)]
     if budget.n_trials is not None and len(counted(earlier)) + len(running) >= budget.n_trials:
         return "others fill the budget"
     repeats = trial.user_attrs.get(RETRIED_FROM)

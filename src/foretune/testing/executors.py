@@ -11,16 +11,21 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from foretune.config.schema.search import SearchConfig
 from foretune.core import (
+    Answer,
     EpochReport,
     Executor,
     ModelError,
+    NullObserver,
+    OnReport,
     ParamValue,
     Status,
     TrialResult,
@@ -28,7 +33,9 @@ from foretune.core import (
 )
 from foretune.execute import WorkersDied
 from foretune.execute.process import MAX_DEATHS
+from foretune.space import Float, Int, Space
 from foretune.testing.faults import FaultyRecipe
+from foretune.testing.planted import Run
 
 POINT: dict[str, ParamValue] = {"model": "small", "lr": 1e-3, "epochs": 3, "optimiser": "adam"}
 TIME_S = 3.0  # a trial without a fault takes milliseconds, also beside other work
@@ -68,7 +75,7 @@ def gone(pid: int, *, within_s: float = 60.0) -> bool:
 def one_after_another(
     executor: Executor,
     n: int,
-    on_report: Callable[[TrialSpec, EpochReport], bool] = lambda spec, report: False,
+    on_report: OnReport = lambda spec, report: False,
 ) -> list[TrialResult]:
     """The results of ``n`` trials."""
     results = []
@@ -100,6 +107,12 @@ class ExecutorContract:
         executor = make(FaultyRecipe(tmp_path))
         (result,) = one_after_another(executor, 1, lambda spec, report: report.epoch == 2)
         assert (result.status, len(result.epochs)) == (Status.PRUNED, 2)
+
+    def test_the_answer_to_a_report_pauses_the_trial(self, make: Make, tmp_path: Path) -> None:
+        """A trial hears the difference between being stopped and being put aside."""
+        executor = make(FaultyRecipe(tmp_path))
+        (result,) = one_after_another(executor, 1, lambda spec, report: Answer.PAUSE)
+        assert (result.status, len(result.epochs)) == (Status.PAUSED, 1)
 
     def test_what_a_trial_raises_is_its_result(self, make: Make, tmp_path: Path) -> None:
         """What it had reported is kept, and the next one runs."""
@@ -223,6 +236,27 @@ class IsolatedContract(ExecutorContract):
                 ended.append(executor.next_result(lambda spec, report: False).spec.number)
         assert ended == [1, 2, 3]
         assert len({pid for _, pid, _, _ in attempts(tmp_path)}) == 2
+
+    def test_a_search_ends_within_an_epoch_of_its_budget(self, make: Make, tmp_path: Path) -> None:
+        """Two trials of 400 epochs of 20 ms, and a second in all."""
+        began = time.monotonic()
+        late: Counter[int] = Counter()
+
+        class Watch(NullObserver):
+            def epoch_ended(self, spec: TrialSpec, report: EpochReport) -> None:
+                late[spec.number] += time.monotonic() - began > 1.0
+
+        run = Run(
+            SearchConfig(method="random", n_trials=2, budget_s=1.0),
+            tmp_path / "study",
+            space=Space((Int("epochs", 400, 400), Float("lr", 1e-4, 1e-2))),
+            observers=(Watch(),),
+        )
+        with make(FaultyRecipe(tmp_path, epoch_s=0.02), n_workers=2) as run.executor:
+            run()
+        assert [t.state.name for t in run.trials] == ["PRUNED"] * 2
+        # One that crosses the line, and one where it is crossed between looking and watching.
+        assert max(late.values()) <= 2
 
     @pytest.fixture
     def ctrl_c(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foretune.core import EpochReport, ModelError, OnEpoch, Status, TrialResult, TrialSpec
+from foretune.core import Answer, EpochReport, ModelError, OnEpoch, Status, TrialResult, TrialSpec
 from foretune.testing.planted import train_planted
 
 SEGFAULT, KILL, STOP = signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP
@@ -60,7 +60,7 @@ class FaultyObjective:
         attempt = self._note(spec)
         fault = self._recipe.faults.get(spec.number, "")
 
-        def slowly(report: EpochReport) -> bool:
+        def slowly(report: EpochReport) -> Answer | bool:
             time.sleep(self._recipe.epoch_s)
             if report.epoch == 1 and fault == "early":
                 self._misbehave("hang", attempt)

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from foretune.config.schema.search import SearchConfig
 from foretune.core import (
+    Answer,
     EpochReport,
     Executor,
     NullObserver,
@@ -32,6 +33,7 @@ from foretune.core import (
 )
 from foretune.execute import InlineExecutor
 from foretune.search import (
+    build_fidelity,
     build_method,
     build_pruner,
     open_study,
@@ -40,6 +42,7 @@ from foretune.search import (
     study_name,
 )
 from foretune.search.distributions import suggest
+from foretune.search.fidelity import Fidelity
 from foretune.space import Choice, Float, Int, Space
 
 TASK = TaskInfo(
@@ -90,8 +93,11 @@ def train_planted(spec: TrialSpec, on_epoch: OnEpoch) -> TrialResult:
     for epoch in range(1, int(spec.params.get("epochs") or 1) + 1):
         score = planted_score(spec.params) - 0.1 / epoch
         reports.append(EpochReport(epoch, score, {"eval_loss": -score}, seconds=0.0))
-        if on_epoch(reports[-1]):
+        answer = Answer(on_epoch(reports[-1]))
+        if answer is Answer.STOP:
             return TrialResult(spec, Status.PRUNED, score, epochs=tuple(reports), reason="stopped")
+        if answer is Answer.PAUSE and epoch < int(spec.params.get("epochs") or 1):
+            return TrialResult(spec, Status.PAUSED, score, epochs=tuple(reports))
     return TrialResult(spec, Status.COMPLETED, reports[-1].score, epochs=tuple(reports))
 
 
@@ -107,6 +113,7 @@ class Run:
     history: object = None
     storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
     observers: tuple[NullObserver, ...] = ()
+    fidelity: Fidelity | None = None
     executor: Executor | None = None
     study: Study | None = None
     plan: SearchPlan | None = None
@@ -139,6 +146,7 @@ class Run:
             space=self.space,
             executor=self.executor or InlineExecutor(self.objective),
             plan=self.plan,
+            fidelity=self.fidelity or build_fidelity(self.config, history=self.history),
             observers=self.observers,
             seed=self.config.seed,
         )

@@ -74,10 +74,20 @@ class MlflowTracker:
         """Log the epoch's metrics at its step."""
         self._mirror.write(partial(self._runs.log_epochs, spec.number, (report,), now_ms()))
 
+    def trial_paused(self, result: TrialResult) -> None:
+        """Log what the trial has come to; its run stays open."""
+        number, at_ms = result.spec.number, now_ms()
+        self._mirror.write(partial(self._runs.log_epochs, number, result.epochs, at_ms))
+        self._mirror.write(partial(self._runs.pause_trial, result, at_ms))
+
+    def trial_resumed(self, spec: TrialSpec, why: str) -> None:
+        """Go on with the trial's run."""
+        self._mirror.write(partial(self._runs.resume_trial, spec, why, now_ms()))
+
     def trial_ended(self, result: TrialResult, is_best: bool) -> None:
         """Log what came of the trial and end its child run."""
         spec, at_ms = result.spec, now_ms()
-        self._mirror.write(partial(self._runs.open_trial, spec, "", at_ms))  # if never started
+        self._mirror.write(partial(self._runs.find_trial, spec, at_ms))
         self._mirror.write(partial(self._runs.log_epochs, spec.number, result.epochs, at_ms))
         self._mirror.write(partial(self._runs.close_trial, result, is_best, at_ms))
         if result.score is not None:

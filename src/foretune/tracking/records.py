@@ -143,6 +143,15 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
         "search/n_failed": float(summary.n_failed),
         "search/seconds": summary.seconds,
     }
+    saved = summary.saved
+    if saved.epochs:
+        values |= {
+            "search/n_stopped": float(saved.stopped),
+            "search/n_paused": float(saved.paused),
+            "search/n_resumed": float(saved.resumed),
+            "search/epochs_saved": float(saved.epochs),
+            "search/seconds_saved": saved.seconds,
+        }
     planned = None if plan.forecast is None else plan.forecast.trial_s
     seconds = {"search/planned_trial_seconds": planned, "search/trial_seconds": summary.trial_s}
     values |= {name: value for name, value in seconds.items() if value is not None}

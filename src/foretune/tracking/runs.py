@@ -23,6 +23,7 @@ PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 OWNER_TAG = "owner"
 SOURCE = {"mlflow.source.name": "foretune", "mlflow.source.type": "LOCAL"}
+PAUSED = "SCHEDULED"  # MLflow's nearest word for a run that goes on some day
 END = {
     Status.COMPLETED: "FINISHED",
     Status.PRUNED: "FINISHED",  # a result, if a cheap one; its tag says that it was pruned
@@ -103,6 +104,37 @@ class SearchRuns:
             self._client.log_batch(self._children[number], metrics=metrics)
             self._n_epochs[number] = new[-1].epoch
 
+    def pause_trial(self, result: TrialResult, at_ms: int) -> None:
+        """Say that the trial is put aside, and what it has come to; its run goes on some day."""
+        number = result.spec.number
+        run_id = self._children[number]
+        tags = records.result_tags(result, False)
+        metrics = _metrics(records.trial_metrics(result), at_ms)
+        self._client.log_batch(run_id, metrics=metrics, tags=_tags(tags))
+        self._client.update_run(run_id, status=PAUSED)
+        del self._children[number]
+        self._n_epochs.pop(number, None)
+
+    def resume_trial(self, spec: TrialSpec, why: str, at_ms: int) -> None:
+        """Go on with a paused trial's run, maybe of another process."""
+        self.find_trial(spec, at_ms)
+        tags = {"status": "running", "resumed": why, OWNER_TAG: _this_process()}
+        self._client.log_batch(self._children[spec.number], tags=_tags(tags))
+        self._client.update_run(self._children[spec.number], status="RUNNING")
+
+    def find_trial(self, spec: TrialSpec, at_ms: int) -> None:
+        """See that the trial has an open run: its own, a paused one, or a new one."""
+        if spec.number in self._children:
+            return
+        paused = f"{_child_of(self.parent)} AND tags.trial = '{spec.number}'"
+        run = next((r for r in self._search(paused, limit=10) if r.info.status == PAUSED), None)
+        if run is None:
+            self.open_trial(spec, "", at_ms)
+            return
+        self._children[spec.number] = run.info.run_id
+        known = self._client.get_metric_history(run.info.run_id, "epoch_score")
+        self._n_epochs[spec.number] = max((metric.step for metric in known), default=0)
+
     def close_trial(self, result: TrialResult, is_best: bool, at_ms: int) -> None:
         """Log the trial's result in one batch and end its run."""
         number = result.spec.number
@@ -148,7 +180,7 @@ class SearchRuns:
         found = [run for run in like if run.data.tags["study"] == name]
         if not found:
             return None
-        ended = "tags.status != 'running' AND tags.status != 'interrupted'"
+        ended = " AND ".join(f"tags.status != '{s}'" for s in ("running", "interrupted", "paused"))
         if math.isfinite(self._plan.seen_s):
             ended += f" AND attributes.end_time < {1000 * self._plan.seen_s:.0f}"
         if self._plan.n_done == 0 and self._search(

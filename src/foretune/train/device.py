@@ -89,3 +89,15 @@ def visible_gpus() -> list[str]:
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
     return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def out_of_memory(error: BaseException) -> str:
+    """The first line of what says that memory ran out; empty where it did not.
+
+    >>> out_of_memory(MemoryError()), out_of_memory(RuntimeError("shapes differ"))
+    ('MemoryError', '')
+    """
+    ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if not ran_out and "allocate memory" not in str(error):
+        return ""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -8,7 +8,6 @@ import gc
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from foretune.config.schema.model import ModelCard
 from foretune.config.schema.trainer import TrainerConfig
 from foretune.core import (
     FORESEEN_S,
+    Answer,
     ConfigError,
     EpochReport,
     OnEpoch,
@@ -27,7 +27,7 @@ from foretune.core import (
     unknown_name,
 )
 from foretune.train.data import TaskData
-from foretune.train.device import build_accelerator, set_threads
+from foretune.train.device import build_accelerator, out_of_memory, set_threads
 from foretune.train.export import save_model
 from foretune.train.head_start import MakeHead, start_head
 from foretune.train.loop import Epoch, Training, evaluate, learnt
@@ -91,9 +91,9 @@ class TrainObjective:
             except TrialFailed as error:
                 network, status, reason = None, Status.FAILED, str(error)
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not (what := out_of_memory(error)):
                     raise
-                network, status, reason = None, Status.FAILED, f"out of memory: {_line(error)}"
+                network, status, reason = None, Status.FAILED, f"out of memory: {what}"
                 no_memory = True
             finally:
                 self._accelerator.free_memory()
@@ -188,9 +188,11 @@ class TrainObjective:
         checkpoint = Checkpoint(spec, is_on=self.config.checkpoint)
         if self._resumes(spec, checkpoint, steps, progress):
             log.info("trial %d goes on after epoch %d", spec.number, len(progress.epochs))
-            stops = [on_epoch(report) for report in progress.epochs]
-            if any(stops):
-                progress.stopped = f"pruned after epoch {len(progress.epochs)} of {params.epochs}"
+            answers = [Answer(on_epoch(report)) for report in progress.epochs]
+            progress.paused = answers[-1] is Answer.PAUSE  # before, the next epoch was free
+            if progress.paused or Answer.STOP in answers:
+                how = "paused" if progress.paused else "pruned"
+                progress.stopped = f"{how} after epoch {len(progress.epochs)} of {params.epochs}"
                 return network
         last = meter.seconds
         for epoch in steps.epochs():
@@ -200,7 +202,8 @@ class TrainObjective:
             report = self._report(epoch, now - last)
             last = now
             self._note(spec, network, report, progress)
-            if on_epoch(report):
+            asked = Answer(on_epoch(report))
+            if asked is Answer.STOP:
                 progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
             elif spec.deadline_s is not None and now >= spec.deadline_s:
                 progress.stopped = (
@@ -210,8 +213,15 @@ class TrainObjective:
             patience = self.config.patience
             if progress.stopped or (patience is not None and progress.stale >= patience):
                 break
-            if epoch.number < params.epochs and checkpoint.is_due(_size(steps.tensors())):
+            if epoch.number == params.epochs:
+                continue
+            pauses = asked is Answer.PAUSE and checkpoint.is_on
+            if pauses or checkpoint.is_due(_size(steps.tensors())):
                 checkpoint.write(progress.snapshot(steps, meter.seconds))
+            if pauses and checkpoint.is_on:  # a disk that is full holds nothing to go on from
+                progress.stopped = f"paused after epoch {epoch.number} of {params.epochs}"
+                progress.paused = True
+                break
         return network
 
     def _resumes(
@@ -273,7 +283,7 @@ def _freeze_imports() -> None:
 
 def _status(progress: Progress, params: TrialParams) -> tuple[Status, str]:
     if progress.stopped and len(progress.epochs) < params.epochs:
-        return Status.PRUNED, progress.stopped
+        return Status.PAUSED if progress.paused else Status.PRUNED, progress.stopped
     return Status.COMPLETED, ""
 
 
@@ -286,14 +296,3 @@ def _metrics(progress: Progress, *, failed: bool) -> Mapping[str, float]:
 
 def _size(tensors: Mapping[str, torch.Tensor]) -> int:
     return sum(value.numel() * value.element_size() for value in tensors.values())
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "allocate memory" in str(error)
-    )
-
-
-def _line(error: BaseException) -> str:
-    lines: list[Any] = str(error).splitlines() or [type(error).__name__]
-    return str(lines[0])

@@ -23,6 +23,7 @@ class Progress:
         best_state: What training had changed by then, if the model is worth keeping.
         stale: Epochs since.
         stopped: Why it was stopped before its last epoch; empty: it was not.
+        paused: Whether it was stopped to go on some day.
         before_s: Seconds that earlier processes spent on the trial.
         foreseen_s: Seconds that the trial would take, where it is but rehearsed.
     """
@@ -34,6 +35,7 @@ class Progress:
     best_state: dict[str, torch.Tensor] | None = None
     stale: int = 0
     stopped: str = ""
+    paused: bool = False
     before_s: float = 0.0
     foreseen_s: float | None = None
 

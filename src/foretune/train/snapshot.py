@@ -87,6 +87,11 @@ class Checkpoint:
                         self._file.name, error)  # fmt: skip
             return None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it can be written at all."""
+        return self._file is not None
+
     def is_due(self, n_bytes: int) -> bool:
         """Whether writing as much now keeps to ``SHARE`` of the time."""
         if self._file is None:

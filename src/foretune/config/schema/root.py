@@ -11,7 +11,7 @@ from foretune.config.schema.history import HistoryConfig
 from foretune.config.schema.model import ModelsConfig
 from foretune.config.schema.pool import PoolConfig
 from foretune.config.schema.record import RecordConfig
-from foretune.config.schema.search import SearchConfig
+from foretune.config.schema.search import FREEZE_THAW, SearchConfig
 from foretune.config.schema.selection import SelectionConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.config.schema.storage import StorageConfig
@@ -80,6 +80,17 @@ class RootConfig:
 
     def _contradictions(self) -> list[str]:
         """What no section can see alone."""
+        return [*self._without_checkpoints(), *self._wrong_modality()]
+
+    def _without_checkpoints(self) -> list[str]:
+        if self.search.fidelity != FREEZE_THAW or self.trainer.checkpoint:
+            return []
+        return [
+            "trainer.checkpoint: expected true with search.fidelity=freeze_thaw (a paused trial"
+            " goes on from its checkpoint), got false"
+        ]
+
+    def _wrong_modality(self) -> list[str]:
         reads, pinned = self.model.modality.value, self.model.members is None and self.model.name
         if self.job != "search" or not pinned or self.task.kind not in list(TaskKind):
             return []

@@ -12,7 +12,8 @@ ALGORITHMS = ("tpe", "gp")
 DEFAULT_TRIALS = 10  # where the user names no budget
 DEFAULT_CPU_S = 180.0  # and no GPU is there: a first look, not a study
 PRUNERS = ("none", "meta", "median", "hyperband", "percentile", "successive_halving")
-FIDELITIES = ("full", "pruned")
+FIDELITIES = ("full", "pruned", "freeze_thaw")
+FREEZE_THAW = "freeze_thaw"
 
 
 @dataclass
@@ -74,7 +75,8 @@ class SearchConfig:
         seed: Seeds everything random in the search.
         fidelity: ``full``: each trial is trained to its end, unless ``pruner`` says otherwise;
             ``pruned``: it is stopped when it is not worth finishing, by ``meta`` where no pruner is
-            named.
+            named; ``freeze_thaw``: it is paused when another one promises more for the next epochs,
+            and goes on from its checkpoint when that changes.
         pruner: ``none``, ``meta`` (`foretune.MetaPruner`, by the curves of the history),
             ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
     """
@@ -102,11 +104,13 @@ class SearchConfig:
 
     @property
     def stops_by(self) -> str:
-        """The pruner that is used.
+        """The pruner that is used, or ``freeze_thaw``, which goes with none.
 
         >>> SearchConfig(fidelity="pruned").stops_by
         'meta'
         """
+        if self.fidelity == FREEZE_THAW:
+            return FREEZE_THAW
         return "meta" if self.pruner == "none" and self.fidelity == "pruned" else self.pruner
 
     def problems(self) -> list[str]:
@@ -121,6 +125,11 @@ class SearchConfig:
             )
             if name not in known
         ]
+        if self.fidelity == FREEZE_THAW and self.pruner != "none":
+            found.append(
+                "search.pruner: expected none with search.fidelity=freeze_thaw, which pauses trials"
+                f" instead of stopping them, got {self.pruner}"
+            )
         if self.n_trials is not None and self.n_trials < 1:
             found.append(f"search.n_trials: expected at least 1, got {self.n_trials}")
         if self.budget_s is not None:
