@@ -18,7 +18,7 @@ from foretune.meta.settings import MetaSettings
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 ALL = (
     "random", "grid", "grid_small", "default", "mean_rank", "portfolio", "nearest", "tpe", "gp",
-    "tpe_default", "cold", "meta", "meta_bare", "meta_moved",
+    "tpe_default", "cold", "meta", "meta_default", "meta_moved",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_the_seed_has_an_effect(contest: Contest, method: str):
     assert len({s.tobytes() for s in scores}) > 1
 
 
-@pytest.mark.parametrize("method", ["meta", "meta_moved", "cold", "tpe_default"])
+@pytest.mark.parametrize("method", ["meta_default", "cold", "tpe_default"])
 def test_the_default_comes_first_where_it_says_so(contest: Contest, method: str):
     found = search(contest, method, seed=0, n_trials=1)
     assert found is not None

@@ -32,14 +32,13 @@ META = "meta"
 _ALL = (
     Method(
         META, "meta", "#c1440e", True,
-        "foretune.MetaSampler as search=meta has it: its history is the other families' tasks, its "
-        "first trial the first model's known-good default; it chooses among the recorded "
-        "configurations (candidates=...)",
+        "foretune.MetaSampler with the other families' tasks as its history: its first trial is "
+        "what served them best; it chooses among the recorded configurations (candidates=...)",
     ),
     Method(
-        "meta_bare", "meta, no default", "#e08a5c", True,
-        "the same without the default: its first trial is what served the history best "
-        "(fewer searches)",
+        "meta_default", "meta, default first", "#e08a5c", True,
+        "the same, told the first model's known-good default, which is then its first trial, as "
+        "search=meta has it (fewer searches)",
         drawn=False,
     ),
     Method(
@@ -92,7 +91,7 @@ _ALL = (
     ),
     Method(
         "gp", "GP", "#74a57f", False,
-        "Optuna's GPSampler, moved to the nearest recorded configuration",
+        "Optuna's GPSampler, moved to the nearest recorded configuration (fewer searches)",
     ),
     Method(
         "cold", "meta, no history", "#a3b18a", False,

@@ -110,15 +110,14 @@ def _sampler(contest: Contest, method: str, seed: int) -> BaseSampler:
         case "meta_moved":
             meta = _meta(contest, seed, listed=False)
             return NearestSampler(meta, Listing(task), at_once=True)
-        case "meta" | "meta_bare" | "cold":
-            bare = method == "meta_bare"
-            return _meta(contest, seed, history=method != "cold", default=not bare)
+        case "meta" | "meta_default" | "cold":
+            return _meta(contest, seed, history=method != "cold", default=method != "meta")
         case _:
             raise ValueError(f"expected a method of the replay, got {method!r}")
 
 
 def _meta(
-    contest: Contest, seed: int, *, history: bool = True, listed: bool = True, default: bool = True
+    contest: Contest, seed: int, *, history: bool = True, listed: bool = True, default: bool = False
 ) -> BaseSampler:
     from foretune.search.meta_sampler import MetaSampler
 
