@@ -44,9 +44,12 @@ PRUNERS: dict[str, Callable[[str | None, int], optuna.pruners.BasePruner]] = {
     "hyperband": lambda url, seed: optuna.pruners.HyperbandPruner(),
     "meta": lambda url, seed: MetaPruner(url, seed=seed),
 }
-SAMPLERS: dict[str, Callable[[str | None, int], optuna.samplers.BaseSampler]] = {
-    "tpe": lambda url, seed: optuna.samplers.TPESampler(seed=seed),
-    "meta": lambda url, seed: MetaSampler(url, seed=seed),
+SAMPLERS: dict[str, Callable[[str | None, int, float], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda url, seed, budget_s: optuna.samplers.TPESampler(seed=seed),
+    "meta": lambda url, seed, budget_s: MetaSampler(url, seed=seed),
+    "meta+cost": lambda url, seed, budget_s: MetaSampler(
+        url, seed=seed, cost_aware=True, budget_s=budget_s
+    ),
 }
 
 
@@ -73,6 +76,7 @@ LINES = (
         for pruner in (*PRUNERS, THAW)
         if pruner != "hyperband"  # shows a sampler its bracket of the study, without attributes
     ),
+    *(Line("meta+cost", "meta", history) for history in ("full", "none")),
 )
 
 
@@ -198,9 +202,8 @@ def search(
     frozen = line.pruner == THAW
     pruner = optuna.pruners.NopPruner() if frozen else PRUNERS[line.pruner](url, seed)
     timed = pruner if line.pruner == "hyperband" else Timed(pruner)  # it is known by type
-    study = optuna.create_study(
-        direction="maximize", sampler=SAMPLERS[line.sampler](url, seed), pruner=timed
-    )
+    sampler = SAMPLERS[line.sampler](url, seed, a.budget * typical)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=timed)
     made = Made(study)
     if isinstance(timed, Timed):
         made.decisions = timed.seconds

@@ -144,7 +144,11 @@ def build_study(
     method_name = config.search.method
     learns = method_name == "meta" or config.search.stops_by in ("meta", FREEZE_THAW)
     past = past_studies(config, info) if learns else None
-    method = build_method(config.search, setup.space, history=past)
+    budget = config.search.budget(on_cpu=_device(config) == "cpu")
+    n_workers = config.executor.n_workers
+    method = build_method(
+        config.search, setup.space, history=past, budget=budget, n_workers=n_workers
+    )
     name = study_name_of(setup, config)
     study = open_study(
         storage,
@@ -169,13 +173,13 @@ def build_study(
         method=method,
         task=info,
         models=list(setup.cards),
-        budget=config.search.budget(on_cpu=_device(config) == "cpu"),
+        budget=budget,
         config=resolved,
         notes=(*setup.notes, *about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
         space=setup.space,
         past=past_trials(past, info.name),
-        n_workers=config.executor.n_workers,
+        n_workers=n_workers,
         time_step=time_step,
     )
     return study, plan, build_fidelity(config.search, history=past)
@@ -233,6 +237,8 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         if key not in _IMMATERIAL
     }
     method = dataclasses.asdict(getattr(search, search.method, None) or search.grid)
+    if not method.get("cost_aware", True):  # a study from before there was such a setting
+        del method["cost_aware"]
     return {
         "space": space_of(setup.data.info.kind, setup.all_cards, setup.space_config).fingerprint(),
         "models": sorted(setup.all_cards),
@@ -242,6 +248,7 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         "trainer": trainer,
         "seed": search.seed,
         "pruner": search.stops_by,
+        **({"objectives": sorted(search.objectives)} if search.wants_front else {}),
         "settings": method if search.method in ("grid", "bayes", "meta") else {},
         "selection": dataclasses.asdict(config.selection) if chooses_models(setup, config) else {},
     }

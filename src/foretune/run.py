@@ -59,7 +59,7 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
     """One search, from data to the exported and tested best model."""
     from foretune.console import ConsoleObserver
     from foretune.model_choice import narrow, with_head_start
-    from foretune.search import Stopwatch, plot_search, rehearsal, run_search
+    from foretune.search import Stopwatch, pareto_front, plot_search, rehearsal, run_search
     from foretune.tracking import build_tracker
     from foretune.train.predictor import test_metrics
 
@@ -89,9 +89,14 @@ def run_search_job(config: RootConfig, resolved: Mapping[str, object]) -> bool:
                 test = test_metrics(summary.model_dir, setup.data, config.trainer)
                 study.set_user_attr(TESTED, {"trial": summary.best_number, "metrics": test})
                 _write_card(config, setup, summary, study.study_name)
-            plots = plot_search(study, plan.folder / "plots", metric=setup.data.info.metric)
+            front = pareto_front(study) if config.search.wants_front else ()
+            plots = plot_search(
+                study, plan.folder / "plots", metric=setup.data.info.metric, front=front
+            )
             summary = stopwatch.written_into(summary)
-            ended: SearchSummary = dataclasses.replace(summary, test=test, artifacts=plots)
+            ended: SearchSummary = dataclasses.replace(
+                summary, test=test, artifacts=plots, front=front
+            )
             for observer in (tracker, console):  # the console tells what the record holds
                 observer.search_ended(ended)
     return not summary.interrupted

@@ -16,6 +16,7 @@ from foretune.console import ConsoleObserver
 from foretune.core import (
     EpochReport,
     Forecast,
+    FrontTrial,
     Savings,
     SearchPlan,
     SearchSummary,
@@ -267,6 +268,25 @@ def test_an_interrupted_trial_is_no_progress():
         result = replace(example_result(example_spec(0), 0.8), status=Status.INTERRUPTED)
         observer.trial_ended(result, is_best=False)
         assert observer._progress.n_done == 0
+
+
+def test_the_front_is_told_where_it_was_asked_for():
+    console = console_of(80, is_terminal=False)
+    front = (
+        FrontTrial(3, 0.81, 4.2, {"lr": 1e-3, "model": "bert_tiny"}),
+        FrontTrial(1, 0.84, 61.0, {"lr": 2e-4, "model": "minilm"}),
+    )
+    with ConsoleObserver(console) as observer:
+        observer.search_started(example_plan(FOLDER))
+        observer.search_ended(
+            SearchSummary(
+                4, 0, 80.0, interrupted=False, best_number=1, best_score=0.84, front=front
+            )
+        )
+    lines = written(console).splitlines()
+    (first,) = [k for k, line in enumerate(lines) if line.startswith("Front")]
+    assert lines[first].split(maxsplit=1)[1] == "0.8100 in 4.2 s (trial 3): bert_tiny, lr 1e-3"
+    assert lines[first + 1].strip() == "0.8400 in 61.0 s (trial 1): minilm, lr 2e-4"
 
 
 def test_a_pause_its_reason_and_what_was_saved_are_said():

@@ -7,6 +7,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from pyarrow import parquet
 
 from foretune.core import HistoryError
 from foretune.history import (
@@ -195,3 +196,16 @@ def test_a_revision_that_optuna_alone_knows(rich_db, empty_db, monkeypatch):
     with pytest.raises(HistoryError, match="into which this version cannot import"):
         import_history([rich_db], storage)
     storage.engine.dispose()
+
+
+def test_an_export_does_not_name_the_machine_that_ran_a_trial(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path}/signed.db")
+    study = optuna.create_study(storage=storage, study_name="signed")
+    trial = study.ask()
+    trial.set_user_attr("lease", {"pid": 1, "host": "my-laptop", "until": 0.0})
+    study.tell(trial, 1.0)
+    export_history([storage], tmp_path / "out.parquet")
+    assert "my-laptop" not in str(parquet.read_table(tmp_path / "out.parquet").to_pylist())
+    again = open_storage(f"sqlite:///{tmp_path}/again.db")
+    import_history([tmp_path / "out.parquet"], again)
+    assert import_history([storage], again).n_known == 1  # the same study, signed or not

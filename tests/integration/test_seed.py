@@ -57,7 +57,7 @@ def test_an_explanation_says_that_the_advice_was_shipped(tmp_path):
 
 
 def test_the_command_line_says_where_its_advice_comes_from(foretune):
-    words = ["task=imdb", "search=meta", *foretune.small, "search.n_trials=2"]
+    words = ["task=imdb", "search=meta", *foretune.small, "search.n_trials=2", "executor=inline"]
     code, out = foretune(*words, "history.seed=true", "search.meta.meta_iterations=30")
     assert code == 0, out
     assert "0 own studies" in out

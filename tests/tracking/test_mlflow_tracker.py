@@ -16,7 +16,15 @@ import yaml
 from mlflow.entities import Run
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from foretune.core import EpochReport, Forecast, Savings, SearchSummary, Status, TrialResult
+from foretune.core import (
+    EpochReport,
+    Forecast,
+    FrontTrial,
+    Savings,
+    SearchSummary,
+    Status,
+    TrialResult,
+)
 from foretune.testing.trackers import (
     EXAMPLE_SCORES,
     example_plan,
@@ -398,3 +406,20 @@ def test_connections_are_quick_ones(database: Database):
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert raw.execute("PRAGMA synchronous").fetchone() == (1,)
     assert isinstance(raw, sqlite3.Connection)
+
+
+def test_the_front_is_a_table_of_the_search(database: Database, tmp_path: Path):
+    front = (
+        FrontTrial(3, -0.3, 4.2, {"lr": 1e-3}),
+        FrontTrial(1, -0.2, 61.0, {"lr": 2e-4, "layers": 3}),
+    )
+    plan = example_plan(tmp_path)
+    plan = replace(plan, task=replace(plan.task, metric="mse", higher_is_better=False))
+    with MlflowTracker(database) as tracker:
+        tracker.search_started(plan)
+        tracker.search_ended(SearchSummary(4, 0, 80.0, interrupted=False, front=front))
+    (parent,) = all_runs(database, "search")
+    folder = Path(local_file_uri_to_path(parent.info.artifact_uri))
+    table = json.loads((folder / "pareto.json").read_text())
+    assert table["columns"] == ["trial", "mse", "seconds", "lr", "layers"]
+    assert table["data"] == [[3, 0.3, 4.2, "0.001", "-"], [1, 0.2, 61.0, "0.0002", "3"]]

@@ -172,6 +172,10 @@ def closing(plan: SearchPlan, summary: SearchSummary) -> Iterator[tuple[str, str
         yield STAND_IN, f"measured on {task.name}, which stands in for {task.asked}"
     named = " ".join(f"{name}={_text(value)}" for name, value in summary.best_params.items())
     yield "Config", named
+    for k, trial in enumerate(summary.front):
+        reached = f"{metric(task, trial.score)} in {seconds(trial.seconds)} (trial {trial.number})"
+        model = f"{trial.params['model']}, " if "model" in trial.params else ""
+        yield "" if k else "Front", f"{reached}: {model}{configuration(trial.params)}"
     if summary.model_dir is not None:
         yield "Model", str(summary.model_dir)
         yield "Load it", f'foretune.train.load_model("{summary.model_dir}").predict([...])'

@@ -15,6 +15,7 @@ from foretune.core.errors import (
 )
 from foretune.core.events import (
     Forecast,
+    FrontTrial,
     NullObserver,
     Observer,
     Savings,
@@ -48,6 +49,7 @@ __all__ = [
     "Executor",
     "Forecast",
     "ForetuneError",
+    "FrontTrial",
     "HistoryError",
     "ModelError",
     "NullObserver",

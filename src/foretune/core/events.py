@@ -67,6 +67,16 @@ class SearchPlan:
 
 
 @dataclass(frozen=True)
+class FrontTrial:
+    """A trial that no other beats in no more seconds."""
+
+    number: int
+    score: float
+    seconds: float
+    params: Mapping[str, ParamValue]
+
+
+@dataclass(frozen=True)
 class Savings:
     """What stopping and pausing came to.
 
@@ -89,6 +99,7 @@ class Savings:
 class SearchSummary:
     """What a search found. Scores are higher-is-better; ``test`` holds the task's own metrics.
 
+    ``front`` holds the trials of which none is better in no more seconds, where it was asked for.
     ``trial_s`` is the mean of the seconds of the trials that ended well in this run, if any did.
     """
 
@@ -102,6 +113,7 @@ class SearchSummary:
     test: Mapping[str, float] = field(default_factory=dict)
     model_dir: Path | None = None
     artifacts: tuple[Path, ...] = ()
+    front: tuple[FrontTrial, ...] = ()
     trial_s: float | None = None
     saved: Savings = Savings()
 

@@ -52,8 +52,8 @@ class Expert(Protocol):
         """``history`` or ``target``: what the expert knows."""
         ...
 
-    def log_ei(self, inputs: Inputs) -> Tensor:
-        """Log expected improvement over the best observation, in score units, (q,)."""
+    def log_ei(self, inputs: Inputs, over: float | None = None) -> Tensor:
+        """Log expected improvement in score units, (q,), over a score or the best observation."""
         ...
 
     def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
@@ -76,6 +76,7 @@ class HistoryExpert:
         L: Cholesky factors, (M, n, n).
         u: Placed scores, observed then believed, (M, n).
         n_observed: How many of them were observed.
+        sure: (n,) which of them are no mere prediction of a stopped trial.
     """
 
     network: DeepKernel
@@ -84,6 +85,7 @@ class HistoryExpert:
     L: Tensor
     u: Tensor
     n_observed: int
+    sure: np.ndarray
     name = "history"
 
     @classmethod
@@ -93,26 +95,37 @@ class HistoryExpert:
         *,
         observed: Inputs,
         y: np.ndarray,
+        doubt: np.ndarray,
         running: Inputs,
         prior: SpreadPrior,
         by_map: bool,
     ) -> HistoryExpert:
-        """Place the observations ``y`` (n,), then believe the running trials' outcomes."""
+        """Place the observations ``y`` (n,), then believe the running trials' outcomes.
+
+        ``doubt`` (n,) is each observation's own standard deviation. In placed units it depends on
+        the scale that is looked for: the scale is found by what past tasks' scale makes of it.
+        """
         features = _features(network, observed)
-        L = cholesky(network.noisy_kernel(features))
+        K = network.noisy_kernel(features)
         if by_map:
-            pairs = zip(features.mean, L, strict=True)
+            usual = torch.from_numpy((doubt / np.exp(prior.log_mean)) ** 2)
+            pairs = zip(features.mean, cholesky(K + torch.diag(usual)), strict=True)
             scales = tuple(place(mean, factor, y, prior) for mean, factor in pairs)
         else:
             scales = (place_by_quantiles(y),) * network.members
         u = torch.from_numpy(np.stack([scale.apply(y) for scale in scales]))
-        expert = cls(network, scales, features, L, u, len(y))
+        noise = torch.from_numpy(np.stack([_spread(scale, y, doubt) for scale in scales]) ** 2)
+        L = cholesky(K + torch.diag_embed(noise))
+        sure = doubt <= 0 if (doubt <= 0).any() else np.ones(len(y), bool)
+        expert = cls(network, scales, features, L, u, len(y), sure)
         if not len(running.own):
             return expert
         believed, _ = expert._posterior(running)
         both = _features(network, observed + running)
-        L = cholesky(network.noisy_kernel(both))
-        return cls(network, scales, both, L, torch.cat([u, believed], -1), len(y))
+        noise = torch.nn.functional.pad(noise, (0, len(running.own)))
+        L = cholesky(network.noisy_kernel(both) + torch.diag_embed(noise))
+        sure = np.append(sure, np.ones(len(running.own), bool))
+        return cls(network, scales, both, L, torch.cat([u, believed], -1), len(y), sure)
 
     def _posterior(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Mean and variance of the noise-free placed score, (M, q) each."""
@@ -124,10 +137,13 @@ class HistoryExpert:
         )  # fmt: skip
         return query.mean + change, variance
 
-    def log_ei(self, inputs: Inputs) -> Tensor:
+    def log_ei(self, inputs: Inputs, over: float | None = None) -> Tensor:
         """See `Expert`: the members' mean."""
         mean, variance = self._posterior(inputs)
-        best = self.u.max(-1, keepdim=True).values
+        best = self.u[:, self.sure].max(-1, keepdim=True).values
+        if over is not None:
+            placed = [scale.apply(np.array([over])) for scale in self.scales]
+            best = torch.from_numpy(np.stack(placed))
         spreads = torch.tensor([[s.spread] for s in self.scales], dtype=torch.float64)
         each = log_ei(mean, variance.sqrt(), best) + spreads.log()
         return torch.logsumexp(each, 0) - math.log(len(self.scales))
@@ -164,6 +180,7 @@ class TargetExpert:
     centre: float
     deviation: float
     n_observed: int
+    sure: np.ndarray
     name = "target"
 
     @classmethod
@@ -172,6 +189,7 @@ class TargetExpert:
         *,
         observed: Inputs,
         y: np.ndarray,
+        doubt: np.ndarray,
         running: Inputs,
         groups: np.ndarray,
         known: Tensor | None,
@@ -184,6 +202,7 @@ class TargetExpert:
         Args:
             observed: Scored configurations, (n,).
             y: Their scores, higher is better, (n,).
+            doubt: Standard deviations of these, 0 where measured, (n,).
             running: Configurations whose outcome is not known yet.
             groups: Parameter of each of ``own``'s columns.
             known: Parameters of an earlier fit.
@@ -197,21 +216,29 @@ class TargetExpert:
         u = scale.apply(y)
         centre, deviation = float(u.mean()), float(u.std()) or 1.0
         z = (u - centre) / deviation
+        extra = (_spread(scale, y, doubt) / deviation) ** 2
         if refit or known is None:
-            best = fit_target(observed.own, z, groups, start=known, anew=anew)
+            best = fit_target(observed.own, z, groups, extra=extra, start=known, anew=anew)
         else:
-            best = refresh_target(observed.own, z, groups, known)
+            best = refresh_target(observed.own, z, groups, known, extra=extra)
         gps = [best, *alternatives(best, observed.own, groups, rng)]
         if len(running.own):
             gps = [gp.extended(running.own, gp.predict(running.own)[0]) for gp in gps]
-        return cls(tuple(gps), scale, centre, deviation, len(y))
+        sure = doubt <= 0 if (doubt <= 0).any() else np.ones(len(y), bool)
+        sure = np.append(sure, np.ones(len(running.own), bool))
+        return cls(tuple(gps), scale, centre, deviation, len(y), sure)
 
-    def log_ei(self, inputs: Inputs) -> Tensor:
+    def log_ei(self, inputs: Inputs, over: float | None = None) -> Tensor:
         """See `Expert`: the processes' mean."""
         each = []
+        placed = None
+        if over is not None:
+            u = self.scale.apply(np.array([over]))
+            placed = torch.from_numpy((u - self.centre) / self.deviation)
         for gp in self.gps:
             mean, variance = gp.predict(inputs.own)
-            each.append(log_ei(mean, variance.sqrt(), gp.z.max()))
+            best = gp.z[self.sure].max() if placed is None else placed
+            each.append(log_ei(mean, variance.sqrt(), best))
         unit = self.scale.spread * self.deviation
         return torch.logsumexp(torch.stack(each), 0) + math.log(unit / len(each))
 
@@ -235,3 +262,8 @@ def _features(network: DeepKernel, inputs: Inputs) -> Features:
         torch.from_numpy(inputs.context),
         torch.from_numpy(inputs.extra),
     )
+
+
+def _spread(scale: Scale, y: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """Standard deviations (n,) of scores ``y`` (n,) on a scale, where its tail is compressed."""
+    return (scale.apply(y + doubt) - scale.apply(y - doubt)) / 2.0

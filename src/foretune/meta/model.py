@@ -17,7 +17,7 @@ from foretune.meta import cache
 from foretune.meta.codec import Codec, choice_key
 from foretune.meta.conditions import Rule, infer_rules
 from foretune.meta.context import Context
-from foretune.meta.cost import CostModel
+from foretune.meta.cost import CostModel, columns
 from foretune.meta.experts import Inputs
 from foretune.meta.network import DeepKernel
 from foretune.meta.placing import SpreadPrior
@@ -122,6 +122,7 @@ class MetaModel:
         related: tuple[int, ...] = (),
         task: Descriptors | None = None,
         threshold: float = 0.0,
+        kappa: float = 0.0,
         pool: np.ndarray | None = None,
     ) -> np.ndarray:
         """Configurations to try first, best first.
@@ -131,31 +132,38 @@ class MetaModel:
             related: Past tasks of the new task's space; none: all.
             task: The new task's descriptors: past tasks like it count more.
             threshold: Mean regret that a faster configuration may have above the best one's.
+            kappa: Power of the predicted seconds that what one is worth is divided by.
             pool: Raw rows to choose from, (c, p); None: those of the past tasks.
 
         Returns:
             Raw rows, (k, p).
         """
         given = b"" if pool is None else pool.tobytes()
-        key = (size, related, threshold, tuple(sorted((task or {}).items())), given)
+        key = (size, related, threshold, kappa, tuple(sorted((task or {}).items())), given)
         if key not in self._portfolios:
             some = self
             if related and len(related) < len(self.tasks.tasks):
                 chosen = tuple(self.tasks.tasks[k] for k in related)
                 some = replace(self, tasks=replace(self.tasks, tasks=chosen))
-            self._portfolios[key] = some._cover(size, task or {}, threshold, pool)
+            self._portfolios[key] = some._cover(size, task or {}, threshold, kappa, pool)
         return self._portfolios[key]
 
     def _cover(
-        self, size: int, task: Descriptors, threshold: float, pool: np.ndarray | None
+        self,
+        size: int,
+        task: Descriptors,
+        threshold: float,
+        kappa: float,
+        pool: np.ndarray | None,
     ) -> np.ndarray:
         if pool is None:
             pool = candidates(self.tasks, np.random.default_rng(0))
         past = [t.descriptors for t in self.regressors.tasks.tasks]
-        seconds = None if self.cost is None else self.cost.relative(self.codec.encode(pool))
+        seconds = self.relative_seconds(self.inputs(pool, self.codec, task=task, models={}))
         picks = greedy(
             self.regressors.predict(pool), size, weights=self._shares(task, past),
-            log_seconds=seconds if threshold > 0 else None, threshold=threshold,
+            log_seconds=seconds if max(threshold, kappa) > 0 else None, threshold=threshold,
+            kappa=kappa,
         )  # fmt: skip
         return pool[picks]
 
@@ -171,12 +179,7 @@ class MetaModel:
         return {}
 
     def inputs(
-        self,
-        raw: np.ndarray,
-        own: Codec,
-        *,
-        task: Descriptors,
-        models: Mapping[str, Descriptors],
+        self, raw: np.ndarray, own: Codec, *, task: Descriptors, models: Mapping[str, Descriptors]
     ) -> Inputs:
         """Configurations (n, p) in a study's codec as every expert sees them.
 
@@ -265,7 +268,20 @@ class MetaModel:
     @cached_property
     def cost(self) -> CostModel | None:
         """Seconds, if the history knows them."""
-        return CostModel.fit(self.tasks)
+        tasks = self.tasks.tasks
+        seen = [self.inputs(t.raw, self.codec, task=t.descriptors, models=t.models) for t in tasks]
+        return CostModel.fit([self._cost_rows(i) for i in seen], [t.log_seconds for t in tasks])
+
+    def relative_seconds(self, inputs: Inputs) -> np.ndarray | None:
+        """Log seconds of configurations but for their task's level, (n,); None: not known."""
+        return None if self.cost is None else self.cost.relative(self._cost_rows(inputs))
+
+    def _cost_rows(self, inputs: Inputs) -> np.ndarray:
+        """(n, d) what seconds are predicted from: the configuration, and its model's numbers."""
+        n_task = len(self.context.task.names)  # a task's own are in its level
+        return np.concatenate(
+            [inputs.history * columns(self.codec), inputs.context[:, n_task:]], axis=1
+        )
 
 
 def _key(batches: Batches, settings: MetaSettings) -> str:

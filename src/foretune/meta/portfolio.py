@@ -82,6 +82,7 @@ def greedy(
     weights: np.ndarray | None = None,
     log_seconds: np.ndarray | None = None,
     threshold: float = 0.0,
+    kappa: float = 0.0,
 ) -> list[int]:
     """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
 
@@ -92,6 +93,7 @@ def greedy(
         log_seconds: Of each candidate, (c,): of picks that are within ``threshold`` of the best
             in mean regret the fastest is taken; None: the best is.
         threshold: In units of a task's spread between median and best.
+        kappa: Instead of a threshold: picks lower the regret most for their seconds, to this power.
 
     Returns:
         Columns in the order of picking.
@@ -106,7 +108,11 @@ def greedy(
         left = share @ np.minimum(current[:, None], regret)
         left[picks] = np.inf
         pick = int(left.argmin())
-        if log_seconds is not None:
+        if log_seconds is not None and kappa > 0:
+            worth = np.log(np.maximum(share @ current - left, 1e-9)) - kappa * log_seconds
+            worth[picks] = -np.inf
+            pick = int(np.argmax(worth))
+        elif log_seconds is not None:
             near = np.flatnonzero(left <= left[pick] + threshold)
             pick = int(near[np.argmin(log_seconds[near])])
         picks.append(pick)

@@ -42,6 +42,7 @@ class TargetGP:
         z: Standardised scores, (n,).
         L: Cholesky factor of the noisy kernel matrix, (n, n).
         scale, noise: Kernel scale and noise variance.
+        extra: Variance that each observation has beside it, (n,); 0 where it was measured.
     """
 
     X: Tensor
@@ -51,6 +52,7 @@ class TargetGP:
     scale: Tensor
     noise: Tensor
     log_params: Tensor
+    extra: Tensor
 
     def predict(self, Q: np.ndarray) -> tuple[Tensor, Tensor]:
         """Posterior mean and variance of the standardised score at ``Q`` (q, d)."""
@@ -63,8 +65,9 @@ class TargetGP:
         """The same process with more observations ``z`` (q,) at ``Q`` (q, d), not fitted anew."""
         X = torch.cat([self.X, torch.as_tensor(Q) * self.inverse_length])
         K = self.scale * matern52(squared_distance(X, X))
-        L = cholesky(K + self.noise * torch.eye(len(X), dtype=torch.float64))
-        return replace(self, X=X, z=torch.cat([self.z, z]), L=L)
+        extra = torch.cat([self.extra, torch.zeros(len(z), dtype=torch.float64)])
+        L = cholesky(K + torch.diag(self.noise + extra))
+        return replace(self, X=X, z=torch.cat([self.z, z]), L=L, extra=extra)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class _Posterior:
     X: Tensor
     z: Tensor
     columns: Tensor
+    extra: Tensor
 
     @property
     def p(self) -> int:
@@ -97,8 +101,8 @@ class _Posterior:
         X = self.X * inverse
         scale, noise = torch.exp(v[self.p]), torch.exp(v[self.p + 1]) + _MIN_NOISE
         K = scale * matern52(squared_distance(X, X))
-        L = cholesky(K + noise * torch.eye(len(X), dtype=torch.float64))
-        return TargetGP(X, self.z, L, inverse, scale, noise, v)
+        L = cholesky(K + torch.diag(noise + self.extra))
+        return TargetGP(X, self.z, L, inverse, scale, noise, v, self.extra)
 
     def loss(self, v: Tensor) -> Tensor:
         """Negative log posterior, up to a constant."""
@@ -111,6 +115,7 @@ def fit_target(
     z: np.ndarray,
     groups: np.ndarray,
     *,
+    extra: np.ndarray | None = None,
     start: Tensor | None = None,
     anew: bool = True,
 ) -> TargetGP:
@@ -120,20 +125,23 @@ def fit_target(
         X: Encoded configurations in [0, 1], (n, d).
         z: Standardised scores, higher is better, (n,).
         groups: Parameter of each column, (d,) in 0..p-1; columns of one share a length scale.
+        extra: Variance that each score has beside the fitted noise, (n,); None: none.
         start: ``log_params`` of an earlier fit on the same columns, if any.
         anew: Try the prior's mean as well: an early optimum may have become a poor one.
     """
-    posterior = _Posterior(torch.as_tensor(X), torch.as_tensor(z), torch.as_tensor(groups))
+    none = np.zeros(len(z)) if extra is None else extra
+    posterior = _posterior(X, torch.as_tensor(z), groups, torch.as_tensor(none))
     starts = [posterior.mean] if anew or start is None else []
     starts += [] if start is None else [start]
     fits = [minimise(posterior.loss, v, max_steps=_FIT_STEPS) for v in starts]
     return posterior.process(min(fits, key=lambda v: float(posterior.loss(v))))
 
 
-def refresh_target(X: np.ndarray, z: np.ndarray, groups: np.ndarray, v: Tensor) -> TargetGP:
+def refresh_target(
+    X: np.ndarray, z: np.ndarray, groups: np.ndarray, v: Tensor, *, extra: np.ndarray
+) -> TargetGP:
     """The process of earlier fitted parameters ``v`` on new observations; as in `fit_target`."""
-    posterior = _Posterior(torch.as_tensor(X), torch.as_tensor(z), torch.as_tensor(groups))
-    return posterior.process(v)
+    return _posterior(X, torch.as_tensor(z), groups, torch.as_tensor(extra)).process(v)
 
 
 def alternatives(
@@ -145,7 +153,7 @@ def alternatives(
     (Snoek et al. 2012 average over them). Draws around the fit are resampled by their posterior
     density over the density that they were drawn from.
     """
-    posterior = _Posterior(torch.as_tensor(X), best.z, torch.as_tensor(groups))
+    posterior = _posterior(X, best.z, groups, best.extra)
     noise = rng.normal(size=(_DRAWS, len(best.log_params)))
     draws = best.log_params + torch.from_numpy(noise) * _DRAW_SD * posterior.sd
     losses = np.array([float(posterior.loss(v)) for v in draws])
@@ -153,3 +161,7 @@ def alternatives(
     chance = np.exp(log_weight - log_weight.max())
     picked = rng.choice(_DRAWS, _ALTERNATIVES, p=chance / chance.sum())
     return [posterior.process(draws[k]) for k in np.unique(picked)]
+
+
+def _posterior(X: np.ndarray, z: Tensor, groups: np.ndarray, extra: Tensor) -> _Posterior:
+    return _Posterior(torch.as_tensor(X), z, torch.as_tensor(groups), extra)

@@ -31,7 +31,8 @@ class Task:
         raw: Its scored configurations, (n, p) in the codec's parameters.
         u: Their normalised scores, higher is better, (n,).
         scale: What was taken off them.
-        log_seconds: (n,) natural logarithm of each trial's seconds, NaN unknown.
+        log_seconds: (n,) natural logarithm of each trial's seconds, NaN unknown or not of all of
+            it.
         failed: Configurations that failed, (m, p).
         descriptors: The task's own numbers.
         metric: What the scores are, where the study says so.
@@ -204,7 +205,8 @@ def _task(
     rows = _thin(score, index)
     u, scale = normalise(score[rows])
     seconds = study.seconds[rows]
-    log_seconds = np.log(np.where(seconds > 0, seconds, np.nan))
+    whole = study.states[rows] == TrialState.COMPLETE.value
+    log_seconds = np.log(np.where((seconds > 0) & whole, seconds, np.nan))
     failed = raw[study.states == TrialState.FAIL.value][:MAX_TRIALS]
     descriptors = _numbers(study.user_attrs.get("task_descriptors")) if use_descriptors else {}
     metric = str(study.user_attrs.get(METRIC) or "")

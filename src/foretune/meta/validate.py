@@ -93,8 +93,9 @@ def check(model: MetaModel, task: Task, n_shown: int) -> TaskCheck:
         return model.inputs(task.raw[rows], model.codec, task=task.descriptors, models=task.models)
 
     expert = HistoryExpert.fit(
-        model.network, observed=inputs(shown), y=y[shown], running=inputs(rest[:0]),
-        prior=model.spread_prior(task.metric), by_map=model.settings.ablation.placing,
+        model.network, observed=inputs(shown), y=y[shown], doubt=np.zeros(n_shown),
+        running=inputs(rest[:0]), prior=model.spread_prior(task.metric),
+        by_map=model.settings.ablation.placing,
     )  # fmt: skip
     widths = np.array([_QUANTILES[level] for level in LEVELS])
     predicted = expert.predict(inputs(rest), np.concatenate([[0.0], -widths, widths]))

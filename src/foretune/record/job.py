@@ -112,8 +112,10 @@ def headroom_report(storage: RDBStorage) -> Report:
     names = optuna.get_all_study_names(storage)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
     found = [room for study in studies if (room := headroom(study)) is not None]
-    columns = ("task", "trials", "failed", "above constant", "constant", "default", "best")
-    columns += ("seed noise", "best - default in noise", "test of best", "s a trial")
+    columns = (
+        *("task", "trials", "failed", "above constant", "constant", "default", "best"),
+        *("seed noise", "best - default in noise", "test of best", "s a trial"),
+    )
     return Report(
         title="Headroom of the recorded tasks",
         columns=columns,

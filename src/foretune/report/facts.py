@@ -104,7 +104,7 @@ class Facts:
     @property
     def rows(self) -> Mapping[str, int]:
         """Rows a split."""
-        return _mapping(self.attrs.get("rows"))
+        return {split: int(n) for split, n in _mapping(self.attrs.get("rows")).items()}
 
     @property
     def baseline(self) -> Mapping[str, float]:
@@ -235,7 +235,8 @@ def _best(details: StudyDetails, trials: Sequence[TrialFacts]) -> TrialFacts | N
 
 
 def _learned_from(trials: Sequence[FrozenTrial]) -> str:
-    counts = [_mapping(t.system_attrs.get(WHY_KEY)).get("learned_from") for t in trials]
+    reasons = [t.system_attrs.get(WHY_KEY) for t in trials]
+    counts = [why.get("learned_from") for why in reasons if isinstance(why, Mapping)]
     last = next((found for found in reversed(counts) if isinstance(found, Mapping)), None)
     return whose(own=int(last["own"]), shipped=int(last["shipped"])) if last else ""
 

@@ -7,7 +7,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foretune.report.facts import Facts
 
@@ -44,7 +44,7 @@ def _draw(make: Callable[[Axes], object], title: str) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "path", "svg.hashsalt": title, "font.size": 9}
+    settings: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": title, "font.size": 9}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -62,6 +62,8 @@ def _draw(make: Callable[[Axes], object], title: str) -> str:
 
 
 def _progress(axes: Axes, facts: Facts) -> bool:
+    from matplotlib.ticker import MaxNLocator
+
     scored = [(t.number, t.value) for t in facts.trials if t.value is not None]
     if not scored:
         return False
@@ -74,7 +76,7 @@ def _progress(axes: Axes, facts: Facts) -> bool:
     axes.scatter(numbers, [value for _, value in scored], s=22, color=GREY, label="a trial")
     axes.step(numbers, line, where="post", color=BLUE, label="best so far")
     axes.set(xlabel="trial", ylabel=facts.metric)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return True
 
@@ -95,6 +97,8 @@ def _cost(axes: Axes, facts: Facts) -> bool:
 
 
 def _curves(axes: Axes, facts: Facts) -> bool:
+    from matplotlib.ticker import MaxNLocator
+
     drawn = [t for t in facts.trials if len(t.curve) > 1][-MAX_CURVES:]
     if not drawn:
         return False
@@ -107,7 +111,7 @@ def _curves(axes: Axes, facts: Facts) -> bool:
             label="the best trial" if is_best else None,
         )  # fmt: skip
     axes.set(xlabel="epoch", ylabel=facts.metric)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
     return True

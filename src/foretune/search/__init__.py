@@ -4,6 +4,7 @@ May import meta, history, space, core, config.schema and optuna; torch only thro
 """
 
 from foretune.search.forecast import TimeStep, past_trials
+from foretune.search.front import pareto_front
 from foretune.search.loop import SearchError, run_search
 from foretune.search.method import Method, build_fidelity, build_method, build_pruner
 from foretune.search.plan import plan_search
@@ -21,6 +22,7 @@ __all__ = [
     "build_method",
     "build_pruner",
     "open_study",
+    "pareto_front",
     "past_trials",
     "plan_search",
     "plot_search",

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from foretune.meta.cost import Feasibility
+from foretune.meta.cost import Feasibility, OwnSeconds, columns
 from foretune.meta.experts import Inputs
 from foretune.meta.model import MetaModel
 from foretune.search.meta_acquire import Optimiser, row_key, row_keys
@@ -18,6 +18,7 @@ from foretune.search.meta_observe import StudyView
 from foretune.search.meta_space import BelievedSpace, related_tasks
 
 _MAX_OBSERVED = 400
+_MAX_TIMED = 120
 _NEAREST = 3
 _DRAWS = 200  # of a configuration that was not tried, before one is repeated
 
@@ -35,6 +36,8 @@ class Ask:
         task: The task's descriptors; models: descriptors by model.
         metric: What the scores are, where the study says so.
         bounds: What scores can be, (2,), in the study's own direction.
+        kappa: Power of the predicted seconds that an expected improvement is divided by.
+        front: Whether the front of score against seconds is searched.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
         candidates: Configurations that alone may be suggested; none: the whole space.
@@ -49,6 +52,8 @@ class Ask:
     models: Mapping[str, Mapping[str, float]]
     metric: str
     bounds: tuple[float, float]
+    kappa: float
+    front: bool
     seed: int
     attempt: int = 0
     candidates: Sequence[Mapping[str, object]] = ()
@@ -137,7 +142,10 @@ class Desk:
         codec, pool = self.model.codec, None
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
-        for row in self.model.portfolio(related=related, task=self.ask.task, pool=pool):
+        picks = self.model.portfolio(
+            related=related, task=self.ask.task, pool=pool, kappa=self.ask.kappa
+        )
+        for row in picks:
             if self.shortlist:
                 listed = [k for k, key in enumerate(row_keys(left)) if key == row_key(row)]
                 if listed:
@@ -149,8 +157,8 @@ class Desk:
                 return legal
         return None
 
-    def observations(self) -> tuple[Inputs, np.ndarray, Inputs]:
-        """Scored configurations, their scores, and those whose outcome is only believed.
+    def observations(self) -> tuple[Inputs, np.ndarray, np.ndarray, Inputs]:
+        """Scored configurations, their scores and doubts, and those of a believed outcome.
 
         These are the running ones, and the failed: a failure is no score, but the place is known.
         """
@@ -158,6 +166,7 @@ class Desk:
         return (
             self.inputs(self.raw[self.scored]),
             self.ask.view.scores[self.scored],
+            self.ask.view.doubt[self.scored],
             self.inputs(running),
         )
 
@@ -201,13 +210,44 @@ class Desk:
 
     def cheapest(self, raw: np.ndarray, value: np.ndarray, threshold: float) -> np.ndarray:
         """Of the configurations within the threshold of the best the one of least seconds."""
-        cost = None if self.model is None else self.model.cost
-        if cost is None or self.model is None:
-            return raw[:1]
         near = raw[value >= value[0] + np.log1p(-threshold)]
-        encoded = self.model.codec.encode(self.model.codec.translate(near, self.space.codec))
-        k = int(np.argmin(cost.relative(encoded)))
-        return near[k : k + 1]
+        relative = self._relative_seconds(near)
+        return raw[:1] if relative is None else near[[int(np.argmin(relative))]]
+
+    @property
+    def knows_seconds(self) -> bool:
+        """Whether `log_seconds` is more than a guess."""
+        return bool(self._timed.any()) or (self.model is not None and self.model.cost is not None)
+
+    def log_seconds(self, raw: np.ndarray) -> np.ndarray:
+        """Predicted log seconds of whole trials with these configurations (q, p): (q,)."""
+        relative = self._relative_seconds(raw)
+        correction = self._own_seconds.correction(self._cost_rows(raw))
+        return np.clip(correction + (0.0 if relative is None else relative), -20.0, 20.0)
+
+    @cached_property
+    def _timed(self) -> np.ndarray:
+        """(n,) which of the trials tell how long they take; the latest of too many."""
+        timed = np.isfinite(self.ask.view.log_seconds)
+        return timed & (np.cumsum(timed[::-1])[::-1] <= _MAX_TIMED)
+
+    @cached_property
+    def _own_seconds(self) -> OwnSeconds:
+        raw = self.raw[self._timed]
+        cost = None if self.model is None else self.model.cost
+        return OwnSeconds.fit(
+            self._cost_rows(raw),
+            self.ask.view.log_seconds[self._timed],
+            self._relative_seconds(raw),
+            0.0 if cost is None else cost.offset,
+        )
+
+    def _cost_rows(self, raw: np.ndarray) -> np.ndarray:
+        return self.space.codec.encode(raw) * columns(self.space.codec)
+
+    def _relative_seconds(self, raw: np.ndarray) -> np.ndarray | None:
+        """What the history expects of log seconds but for the task's level, (n,)."""
+        return None if self.model is None else self.model.relative_seconds(self.inputs(raw))
 
     def outlook(self, row: np.ndarray) -> dict[str, object]:
         """Whose studies were learned from, predicted seconds, the nearest past tasks."""
@@ -215,12 +255,7 @@ class Desk:
             return {}
         out: dict[str, object] = {"learned_from": self.model.tasks.learned_from}
         if self.model.cost is not None:
-            known = self.model.codec.translate(np.concatenate([row, self.raw]), self.space.codec)
-            log_seconds = self.model.cost.relative(self.model.codec.encode(known))
-            offset = self.ask.view.log_seconds - log_seconds[1:]
-            timed = offset[np.isfinite(offset)]
-            base = float(np.median(timed)) if len(timed) else self.model.cost.offset
-            out["seconds"] = float(np.exp(np.clip(log_seconds[0] + base, -20.0, 20.0)))
+            out["seconds"] = float(np.exp(self.log_seconds(row)[0]))
         if self.n_observed >= 2:
             known = self.model.codec.translate(self.raw[self.scored], self.space.codec)
             names, weights = self.model.nearest(known, self.ask.view.scores[self.scored], _NEAREST)

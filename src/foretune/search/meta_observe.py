@@ -13,12 +13,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.codec import Codec
-from foretune.meta.tasks import cap_pruned
+from foretune.search.meta_stopped import outlook, shares
 from foretune.search.pauses import is_paused
 from foretune.search.study import cut_short
 
 PLAN_KEY = "foretune:plan"
 WHY_KEY = "foretune:why"
+_NO_TIME = 1e-3  # seconds: a trial that took less was added, not run
 SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
 """States in which a trial has asked for every parameter that it has."""
 
@@ -54,14 +55,21 @@ class StudyView:
         return found
 
     @cached_property
+    def _outlook(self) -> tuple[np.ndarray, np.ndarray]:
+        return outlook(self.trials, self.sign)
+
+    @property
     def scores(self) -> np.ndarray:
-        """(n,) score of each trial, higher is better; NaN where it has none (yet)."""
-        scores = np.full(len(self.trials), np.nan)
-        for i, trial in enumerate(self.trials):
-            value = _value(trial)
-            if value is not None and np.isfinite(value):
-                scores[i] = self.sign * value
-        return cap_pruned(scores, np.array([is_stopped(t) for t in self.trials], bool))
+        """(n,) score of each trial, higher is better; NaN where it has none (yet).
+
+        That of a stopped trial is what it was expected to come to.
+        """
+        return self._outlook[0]
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """(n,) standard deviation of each score, 0 where it was measured."""
+        return self._outlook[1]
 
     @cached_property
     def running(self) -> np.ndarray:
@@ -115,18 +123,30 @@ class StudyView:
 
     @cached_property
     def log_seconds(self) -> np.ndarray:
-        """(n,) natural logarithm of each finished trial's seconds, NaN unknown."""
-        seconds = np.array([_seconds(t) for t in self.trials], float)
-        return np.log(np.where(seconds > 0, seconds, np.nan))
+        """(n,) log seconds of each whole trial, NaN unknown; a stopped one's by its share."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seconds = self._seconds / shares(self.trials)
+            return np.log(np.where(seconds > 0, seconds, np.nan))
+
+    @cached_property
+    def _seconds(self) -> np.ndarray:
+        return np.array([_seconds(t) for t in self.trials], float)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that the trials have taken so far."""
+        return float(self._seconds[np.isfinite(self._seconds) & (self._seconds > 0)].sum())
+
+    @property
+    def untimed(self) -> np.ndarray:
+        """Numbers of the trials that came to an end in no sound number of seconds."""
+        ended = np.array([t.state.is_finished() for t in self.trials], bool)
+        wrong = ended & ~(np.isfinite(self._seconds) & (self._seconds > 0))
+        return np.array([t.number for t in self.trials], int)[wrong]
 
     def raw(self, codec: Codec) -> np.ndarray:
         """(n, p) the trials' configurations; a running trial's plan fills what it lacks."""
         return codec.to_raw([configuration(t) for t in self.trials])
-
-
-def is_stopped(trial: FrozenTrial) -> bool:
-    """Whether a trial was left before its end, for good or to go on some day."""
-    return trial.state == TrialState.PRUNED or is_paused(trial)
 
 
 def configuration(trial: FrozenTrial) -> dict[str, object]:
@@ -141,16 +161,11 @@ def configuration(trial: FrozenTrial) -> dict[str, object]:
     return out
 
 
-def _value(trial: FrozenTrial) -> float | None:
-    if trial.state == TrialState.COMPLETE:
-        return trial.value
-    if is_stopped(trial) and trial.intermediate_values:
-        return trial.intermediate_values[max(trial.intermediate_values)]
-    return None
-
-
 def _seconds(trial: FrozenTrial) -> float:
+    """What the trial says, else what the clock says; NaN where neither does."""
     told = trial.user_attrs.get("seconds")
-    if isinstance(told, int | float):
-        return float(told)
-    return float("nan") if trial.duration is None else trial.duration.total_seconds()
+    if told is not None:
+        number = isinstance(told, int | float) and not isinstance(told, bool)
+        return float(told) if number else float("nan")
+    seconds = float("nan") if trial.duration is None else trial.duration.total_seconds()
+    return seconds if seconds >= _NO_TIME else float("nan")

@@ -13,9 +13,10 @@ from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
 from foretune.meta.guard import MEMORY, Verdict, contradicts, judge
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
-from foretune.search.meta_acquire import row_key
+from foretune.search.meta_acquire import Acquisition, row_key
 from foretune.search.meta_desk import Ask, Desk, Plan
 from foretune.search.meta_space import believe
+from foretune.search.meta_spend import Front
 from foretune.search.meta_values import fitting, same
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
@@ -121,17 +122,7 @@ class Planner:
             if verdict.lets_go and not just_turned and _starts_over(desk):
                 row = self._start(desk)
                 return desk.plan(row, why | {"expert": "start"} | _told(desk, expert, row))
-        feasible = desk.feasibility()
-
-        def part(raw: np.ndarray) -> np.ndarray:
-            inputs = desk.inputs(raw)
-            value = expert.log_ei(inputs).numpy()
-            return value if feasible is None else value + feasible.log_probability(inputs.own)
-
-        def acquisition(raw: np.ndarray) -> np.ndarray:
-            starts = range(0, len(raw), _ROWS_AT_ONCE)
-            return np.concatenate([part(raw[i : i + _ROWS_AT_ONCE]) for i in starts])
-
+        acquisition = _acquisition(desk, expert)
         if desk.shortlist:
             raw = desk.shortlist.rows
             if desk.shortlist.repeats:
@@ -155,7 +146,8 @@ class Planner:
         value: np.ndarray,
     ) -> Plan:
         """Of configurations (k, p) in the order of their value (k,), the cheapest of the best."""
-        row = desk.cheapest(raw, value, self._settings.selection_threshold)
+        weighed = desk.ask.front or desk.ask.kappa > 0
+        row = desk.cheapest(raw, value, 0.0 if weighed else self._settings.selection_threshold)
         return desk.plan(row, why | _told(desk, expert, row))
 
     def _chosen(self, desk: Desk, just_turned: bool) -> tuple[Expert, Verdict | None]:
@@ -163,17 +155,18 @@ class Planner:
 
         A reading of the history that was just turned to is tried once, whatever the vote.
         """
-        observed, y, running = desk.observations()
+        seen = desk.observations()
+        observed, y, doubt, running = seen
         ablation = self._settings.ablation
         if desk.model is None or not ablation.model:
-            return self._target(desk, observed, y, running), None
+            return self._target(desk, *seen), None
         history = HistoryExpert.fit(
-            desk.model.network, observed=observed, y=y, running=running,
+            desk.model.network, observed=observed, y=y, doubt=doubt, running=running,
             prior=desk.model.spread_prior(desk.ask.metric), by_map=ablation.placing,
         )  # fmt: skip
         if not (ablation.guard and Verdict.possible(len(y))):
             return history, Verdict(1.0, len(y))
-        target = self._target(desk, observed, y, running)
+        target = self._target(desk, *seen)
         rng = np.random.default_rng([desk.ask.seed, 1])
         view = desk.ask.view
         votes = view.votes(desk.ask.number, MEMORY - 1) if view.started.any() else []
@@ -183,20 +176,56 @@ class Planner:
         heard = just_turned or rng.random() < verdict.weight
         return (history if heard else target), verdict
 
-    def _target(self, desk: Desk, observed: Inputs, y: np.ndarray, running: Inputs) -> TargetExpert:
+    def _target(
+        self, desk: Desk, observed: Inputs, y: np.ndarray, doubt: np.ndarray, running: Inputs
+    ) -> TargetExpert:
         groups = desk.space.codec.groups
         known, refit = None, True
         if self._fit is not None and self._fit[0] == len(groups):
             known = self._fit[2]
             refit = len(y) - self._fit[1] >= max(1, len(y) // _REFIT_EVERY)
         expert = TargetExpert.fit(
-            observed=observed, y=y, running=running, groups=groups, known=known, refit=refit,
+            observed=observed, y=y, doubt=doubt, running=running, groups=groups, known=known,
+            refit=refit,
             anew=self._n_fits % _ANEW_EVERY == 0, rng=np.random.default_rng([desk.ask.seed, 2]),
         )  # fmt: skip
         if refit:
             self._n_fits += 1
             self._fit = len(groups), len(y), expert.gps[0].log_params
         return expert
+
+
+def _acquisition(desk: Desk, expert: Expert) -> Acquisition:
+    """What is maximised: log EI - kappa log seconds + log P(feasible), of rows (q, p).
+
+    Where the front of score against seconds is searched, the expected improvement is that of the
+    hypervolume (Emmerich et al. 2006), the seconds taken as predicted: over each step of the
+    front the one of the score there, times how much of the step the candidate's seconds leave.
+    """
+    feasible = desk.feasibility()
+    view, kappa = desk.ask.view, desk.ask.kappa
+    timed = desk.knows_seconds
+    front = None
+    if desk.ask.front and timed:
+        front = Front.of(np.where(view.doubt > 0, np.nan, view.scores), view.log_seconds)
+
+    def part(raw: np.ndarray) -> np.ndarray:
+        inputs = desk.inputs(raw)
+        if front is None:
+            value = expert.log_ei(inputs).numpy()
+        else:
+            widths = front.log_widths(desk.log_seconds(raw))
+            each = [expert.log_ei(inputs, over=float(score)).numpy() for score in front.score]
+            value = np.logaddexp.reduce(np.stack(each) + widths, axis=0)
+        if kappa > 0 and timed:
+            value = value - kappa * desk.log_seconds(raw)
+        return value if feasible is None else value + feasible.log_probability(inputs.own)
+
+    def acquisition(raw: np.ndarray) -> np.ndarray:
+        starts = range(0, len(raw), _ROWS_AT_ONCE)
+        return np.concatenate([part(raw[i : i + _ROWS_AT_ONCE]) for i in starts])
+
+    return acquisition
 
 
 def _told(desk: Desk, expert: Expert, row: np.ndarray) -> dict[str, object]:

@@ -79,9 +79,9 @@ def _picks(model: MetaModel, descriptors: Mapping[str, float], n: int) -> list[R
     rows = model.portfolio(n, task=descriptors, threshold=model.settings.selection_threshold)
     predicted = model.regressors.predict(rows)
     seconds = None
-    if model.cost is not None:
-        log_seconds = model.cost.relative(model.codec.encode(rows)) + model.cost.offset
-        seconds = np.exp(np.clip(log_seconds, -20.0, 20.0))
+    relative = model.relative_seconds(model.inputs(rows, model.codec, task=descriptors, models={}))
+    if relative is not None and model.cost is not None:
+        seconds = np.exp(np.clip(relative + model.cost.offset, -20.0, 20.0))
     names = [t.name for t in model.regressors.tasks.tasks]
     winner = predicted.argmax(1)
     return [

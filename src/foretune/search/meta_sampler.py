@@ -24,6 +24,7 @@ from foretune.search.meta_desk import Ask, Plan
 from foretune.search.meta_history import recorded, turn
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
+from foretune.search.meta_spend import Spending
 from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import bounds, fitting, follows, mapping, numbers
 from foretune.search.study import place
@@ -59,6 +60,13 @@ class MetaSampler(BaseSampler):
         cache_dir: Where the trained model is kept for the next process; None: the user's cache.
         include_same_data: Also learn from studies whose user attribute ``fingerprint`` is this
             study's. By default they are left out, so that a benchmark never leaks.
+        cost_aware: Prefer configurations that are predicted to take few seconds, the more the more
+            of the budget is left: log EI - kappa log seconds, kappa that share (1 where no budget
+            is known). Seconds are each trial's user attribute ``seconds``, else its duration.
+        budget_s: Seconds that the study may spend.
+        n_trials: Trials that it may hold.
+        objectives: ``("score", "seconds")`` searches the front of the two: the study keeps its one
+            direction, its trials' seconds are the second objective.
         ablation: Parts to switch off in an experiment.
 
     Raises:
@@ -78,6 +86,10 @@ class MetaSampler(BaseSampler):
         candidates: Sequence[Mapping[str, Any]] | None = None,
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
+        cost_aware: bool = False,
+        budget_s: float | None = None,
+        n_trials: int | None = None,
+        objectives: Sequence[str] = ("score",),
         ablation: Ablation | None = None,
     ) -> None:
         self._history = history
@@ -87,6 +99,7 @@ class MetaSampler(BaseSampler):
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
         )  # fmt: skip
+        self._spending = Spending(cost_aware, budget_s, n_trials, tuple(objectives))
         if candidates is not None and not len(candidates):
             raise ConfigError("candidates: expected at least one configuration, or None for all")
         self._candidates = tuple(candidates or ())
@@ -94,6 +107,7 @@ class MetaSampler(BaseSampler):
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
         self._plans: dict[tuple[str, int], Plan] = {}
+        self._untimed: set[str] = set()
         self._lock = threading.RLock()
 
     def reseed_rng(self) -> None:
@@ -158,6 +172,7 @@ class MetaSampler(BaseSampler):
         defaults = self._defaults if self._defaults is not None else attrs.get("default_params", ())
         for attempt in range(_RACES):
             view = StudyView.of(study.get_trials(deepcopy=False), study.direction, trial.number)
+            self._say_untimed(study, view)
             plan = planner.plan(
                 Ask(
                     view=view, number=trial.number, fixed=fixed, asked=shown,
@@ -169,6 +184,7 @@ class MetaSampler(BaseSampler):
                     },
                     metric=str(attrs.get(METRIC) or ""),
                     bounds=bounds(attrs.get(METRIC_RANGE)),
+                    kappa=self._spending.kappa(view), front=self._spending.front,
                     seed=derive_seed(
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),
@@ -180,6 +196,18 @@ class MetaSampler(BaseSampler):
             if not self._raced(study, trial, plan):
                 break
         return plan
+
+    def _say_untimed(self, study: Study, view: StudyView) -> None:
+        """One line a study where seconds count and some trial has none."""
+        spending, name = self._spending, study.study_name
+        if name in self._untimed or not (spending.cost_aware or spending.front):
+            return
+        if len(view.untimed):
+            self._untimed.add(name)
+            _log.warning(
+                "Study %s: trial %d has no seconds above 0: its cost is predicted by the others.",
+                name, view.untimed[0],
+            )  # fmt: skip
 
     def _announce(self, study: Study, trial: FrozenTrial, plan: Plan) -> None:
         """Keep plan and reasons with the trial, where other workers see them."""

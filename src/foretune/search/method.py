@@ -17,10 +17,11 @@ from foretune.config.schema.search import (
     ALGORITHMS,
     FREEZE_THAW,
     METHODS,
+    OBJECTIVES,
     PRUNERS,
     SearchConfig,
 )
-from foretune.core import ConfigError, unknown_name
+from foretune.core import Budget, ConfigError, unknown_name
 from foretune.history import HistoryRecords
 from foretune.search.fidelity import Fidelity, ToTheEnd
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
@@ -46,13 +47,22 @@ class Method:
     notes: tuple[str, ...] = ()
 
 
-def build_method(config: SearchConfig, space: Space, *, history: object = None) -> Method:
+def build_method(
+    config: SearchConfig,
+    space: Space,
+    *,
+    history: object = None,
+    budget: Budget | None = None,
+    n_workers: int = 1,
+) -> Method:
     """The sampler that ``config.method`` means on ``space``.
 
     Args:
         config: The search section.
         space: What is searched.
         history: What MetaSampler learns from, as it takes it; the other methods learn nothing.
+        budget: What the study may spend, where it is known.
+        n_workers: Trials at a time.
 
     Raises:
         ConfigError: An unknown method, or a grid that cannot be made.
@@ -71,7 +81,7 @@ def build_method(config: SearchConfig, space: Space, *, history: object = None) 
             )
             return Method(sampler, f"{name} (Optuna {optuna.__version__})", finite_size(space))
         case "meta":
-            return _meta(config, space, history)
+            return _meta(config, space, history, budget, n_workers)
         case _:
             raise ConfigError(unknown_name("search method", config.method, METHODS))
 
@@ -190,10 +200,13 @@ def _make_gp(seed: int) -> BaseSampler:
     return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
 
 
-def _meta(config: SearchConfig, space: Space, history: object) -> Method:
+def _meta(
+    config: SearchConfig, space: Space, history: object, budget: Budget | None, n_workers: int
+) -> Method:
     from foretune.search.meta_sampler import MetaSampler  # brings torch
 
     settings = config.meta
+    limit_s = None if budget is None else budget.budget_s
     learns = isinstance(history, HistoryRecords) and len(history.studies) >= MIN_STUDIES
     defaults = space.defaults[:1] if learns else space.defaults
     sampler = MetaSampler(
@@ -206,5 +219,9 @@ def _meta(config: SearchConfig, space: Space, history: object) -> Method:
         selection_threshold=settings.selection_threshold,
         cache_dir=settings.cache_dir,
         include_same_data=settings.include_same_data,
+        cost_aware=settings.cost_aware,
+        budget_s=None if limit_s is None else limit_s * n_workers,
+        n_trials=None if budget is None else budget.n_trials,
+        objectives=OBJECTIVES if config.wants_front else OBJECTIVES[:1],
     )
     return Method(sampler, f"MetaSampler (Foretune {version('foretune')})", finite_size(space))

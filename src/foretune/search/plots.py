@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
+
+from foretune.core import FrontTrial
+from foretune.history.attrs import SECONDS
+from foretune.search.study import sign_of
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +21,9 @@ MAX_TRIALS = 1000  # newest trials in a plot; more is slow and shows nothing (ta
 SIZE, DPI = (9.0, 5.0), 110  # inches; about 1000 x 550 pixels
 
 
-def plot_search(study: Study, folder: Path, *, metric: str) -> tuple[Path, ...]:
+def plot_search(
+    study: Study, folder: Path, *, metric: str, front: Sequence[FrontTrial] = ()
+) -> tuple[Path, ...]:
     """Write the study's history, the parameters' importances and parallel coordinates as PNG.
 
     A plot that cannot be made (fewer than two completed trials, no parameter that varied,
@@ -27,6 +33,8 @@ def plot_search(study: Study, folder: Path, *, metric: str) -> tuple[Path, ...]:
         study: The study.
         folder: Where to; it is made.
         metric: The name of the axis.
+        front: Trials that no other beats in no more seconds; where there are any they are drawn
+            among the others.
 
     Returns:
         The files written.
@@ -50,9 +58,31 @@ def plot_search(study: Study, folder: Path, *, metric: str) -> tuple[Path, ...]:
             shown, params=_varied(shown), target_name=metric
         ),
     }
+    if front:
+        makers["pareto_front"] = lambda: _plot_front(done, front, sign_of(study), metric)
     folder.mkdir(parents=True, exist_ok=True)
     written = (_draw(folder / f"{name}.png", make) for name, make in makers.items())
     return tuple(path for path in written if path is not None)
+
+
+def _plot_front(
+    done: Sequence[FrozenTrial], front: Sequence[FrontTrial], sign: float, metric: str
+) -> None:
+    """Every completed trial's value against its seconds, the front joined by steps."""
+    from matplotlib import pyplot as plt
+
+    _, axes = plt.subplots()
+    timed = [t for t in done if t.user_attrs.get(SECONDS)]
+    values = [float(t.value or 0.0) for t in timed]
+    axes.scatter([t.user_attrs[SECONDS] for t in timed], values, c="0.6")
+    seconds, values = [f.seconds for f in front], [sign * f.score for f in front]
+    axes.step(seconds, values, where="post", marker="o", label="no other is better in less time")
+    for trial, value in zip(front, values, strict=True):
+        axes.annotate(str(trial.number), (trial.seconds, value), (4, 4), textcoords="offset points")
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds")
+    axes.set_ylabel(metric)
+    axes.legend()
 
 
 def _draw(path: Path, make: Callable[[], object]) -> Path | None:

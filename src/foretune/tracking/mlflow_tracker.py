@@ -98,6 +98,8 @@ class MlflowTracker:
         """Log the plots, the best model and the summary, and end the parent run."""
         for path in summary.artifacts:
             self._mirror.write(partial(self._runs.log_plot, path))
+        if summary.front:
+            self._mirror.write(partial(self._runs.log_front, summary.front))
         if self._log_model:
             self._mirror.write(partial(self._copy_model, summary))
         self._mirror.write(partial(self._close, summary, now_ms()))

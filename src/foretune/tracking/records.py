@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from foretune.core import (
     EpochReport,
+    FrontTrial,
     ParamValue,
     Resources,
     SearchPlan,
@@ -156,6 +157,18 @@ def summary_metrics(plan: SearchPlan, summary: SearchSummary) -> dict[str, float
     seconds = {"search/planned_trial_seconds": planned, "search/trial_seconds": summary.trial_s}
     values |= {name: value for name, value in seconds.items() if value is not None}
     return values if summary.best_score is None else {**values, "score": summary.best_score}
+
+
+def front_table(plan: SearchPlan, front: Sequence[FrontTrial]) -> dict[str, list[object]]:
+    """The front as columns: trial, metric, seconds, and every parameter."""
+    sign = 1.0 if plan.task.higher_is_better else -1.0
+    names = list(dict.fromkeys(name for trial in front for name in trial.params))
+    return {
+        "trial": [trial.number for trial in front],
+        key(plan.task.metric): [sign * trial.score for trial in front],
+        "seconds": [trial.seconds for trial in front],
+        **{key(n): [param_text(t.params.get(n, "-")) for t in front] for n in names},
+    }
 
 
 def summary_tags(summary: SearchSummary) -> dict[str, str]:

@@ -10,12 +10,20 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 
-from foretune.core import EpochReport, SearchPlan, SearchSummary, Status, TrialResult, TrialSpec
+from foretune.core import (
+    EpochReport,
+    FrontTrial,
+    SearchPlan,
+    SearchSummary,
+    Status,
+    TrialResult,
+    TrialSpec,
+)
 from foretune.tracking import records
 from foretune.tracking.database import Database
 
@@ -154,6 +162,10 @@ class SearchRuns:
     def log_plot(self, path: Path) -> None:
         """Store a file among the search's plots."""
         self._client.log_artifact(self.parent, str(path), "plots")
+
+    def log_front(self, front: Sequence[FrontTrial]) -> None:
+        """Store the trials that no other beats in no more seconds as a table."""
+        self._client.log_table(self.parent, records.front_table(self._plan, front), "pareto.json")
 
     def close(self, summary: SearchSummary, lines: Iterable[str], at_ms: int) -> None:
         """Log what the search found and end its run; ``lines`` join the page's text."""

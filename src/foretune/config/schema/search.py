@@ -14,6 +14,7 @@ DEFAULT_CPU_S = 180.0  # and no GPU is there: a first look, not a study
 PRUNERS = ("none", "meta", "median", "hyperband", "percentile", "successive_halving")
 FIDELITIES = ("full", "pruned", "freeze_thaw")
 FREEZE_THAW = "freeze_thaw"
+OBJECTIVES = ("score", "seconds")
 
 
 @dataclass
@@ -49,6 +50,9 @@ class MetaConfig:
         meta_iterations: Steps of the meta-training.
         support_size: Observations that the meta-model is trained to predict from.
         selection_threshold: Predicted scores closer than this count as equal.
+        cost_aware: Whether configurations of few predicted seconds are preferred, the more the more
+            of the budget is left. Suggestions then follow the seconds that trials took: two runs
+            of one seed differ.
         cache_dir: Where trained meta-models are kept; null: the user's cache folder.
     """
 
@@ -59,6 +63,7 @@ class MetaConfig:
     meta_iterations: int = 1000
     support_size: int = 32
     selection_threshold: float = 0.01
+    cost_aware: bool = False
     cache_dir: str | None = None
 
 
@@ -79,6 +84,8 @@ class SearchConfig:
             and goes on from its checkpoint when that changes.
         pruner: ``none``, ``meta`` (`foretune.MetaPruner`, by the curves of the history),
             ``median``, ``hyperband``, ``percentile`` or ``successive_halving``.
+        objectives: ``[score]``, or ``[score,seconds]``: the report then shows the trials of which
+            none is better in no more seconds, and ``meta`` searches for all of these.
     """
 
     method: str = "meta"
@@ -87,6 +94,7 @@ class SearchConfig:
     seed: int = 0
     fidelity: str = "full"
     pruner: str = "none"
+    objectives: list[str] = field(default_factory=lambda: ["score"])
     grid: GridConfig = field(default_factory=GridConfig)
     bayes: BayesConfig = field(default_factory=BayesConfig)
     meta: MetaConfig = field(default_factory=MetaConfig)
@@ -141,7 +149,33 @@ class SearchConfig:
             found.append(f"search.seed: expected 0 or more, got {self.seed}")
         if self.grid.points is not None and self.grid.points < 1:
             found.append(f"search.grid.points: expected at least 1, got {self.grid.points}")
-        return found + self._meta_problems()
+        return found + self._objective_problems() + self._meta_problems()
+
+    @property
+    def wants_front(self) -> bool:
+        """Whether the front of score against seconds is asked for."""
+        return set(self.objectives) == set(OBJECTIVES)
+
+    def _objective_problems(self) -> list[str]:
+        named = f"[{','.join(self.objectives)}]"
+        asked = f"search.objectives={named}"
+        if self.objectives == ["score"]:
+            return []
+        if sorted(self.objectives) != sorted(OBJECTIVES):
+            return [f"search.objectives: expected [score] or [score,seconds], got {named}"]
+        found = []
+        if self.method == "bayes":
+            found.append(
+                f"{asked}: expected search=meta, random or grid, got bayes, which sees scores alone"
+            )
+        if self.stops_by != "none" or self.fidelity != "full":
+            found.append(
+                f"{asked}: expected search.fidelity=full and search.pruner=none: a trial that "
+                "cannot beat the best score may still be the best of its seconds"
+            )
+        if self.method == "meta" and self.meta.cost_aware:
+            found.append(f"{asked}: expected search.meta.cost_aware=false, got true: choose one")
+        return found
 
     def _meta_problems(self) -> list[str]:
         meta = self.meta
