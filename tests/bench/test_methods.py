@@ -18,7 +18,7 @@ from foretune.meta.settings import MetaSettings
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 ALL = (
     "random", "grid", "grid_small", "default", "mean_rank", "portfolio", "nearest", "tpe", "gp",
-    "cold", "meta", "meta_default", "meta_moved",
+    "tpe_default", "cold", "meta", "meta_default", "meta_moved",
 )  # fmt: skip
 
 
@@ -52,6 +52,13 @@ def test_only_recorded_trials_none_twice_and_repeatable(contest: Contest, method
 def test_the_seed_has_an_effect(contest: Contest, method: str):
     scores = [search(contest, method, seed=s, n_trials=6).score for s in range(4)]  # type: ignore[union-attr]
     assert len({s.tobytes() for s in scores}) > 1
+
+
+@pytest.mark.parametrize("method", ["meta_default", "cold", "tpe_default"])
+def test_the_default_comes_first_where_it_says_so(contest: Contest, method: str):
+    found = search(contest, method, seed=0, n_trials=1)
+    assert found is not None
+    assert found.score[0] == contest.task.score[contest.task.default]
 
 
 def test_a_search_ends_with_the_best_configuration(contest: Contest):

@@ -86,10 +86,19 @@ class NearestSampler(BaseSampler):
         inner: Suggests.
         listing: What there is.
         at_once: Whether ``inner`` is asked for all parameters at once, whatever it says of itself.
+        first: The place of what is tried first, whatever ``inner`` says; None: nothing is.
     """
 
-    def __init__(self, inner: BaseSampler, listing: Listing, *, at_once: bool = False) -> None:
+    def __init__(
+        self,
+        inner: BaseSampler,
+        listing: Listing,
+        *,
+        at_once: bool = False,
+        first: int | None = None,
+    ) -> None:
         self._inner, self._listing, self._at_once = inner, listing, at_once
+        self._first = first
         self._tried: set[int] = set()
         self._drawn: dict[str, ParamValue] = {}
 
@@ -109,6 +118,8 @@ class NearestSampler(BaseSampler):
             for name, distribution in self._listing.distributions.items()
         }
         k = self._listing.nearest(whole, self._tried)
+        if self._first is not None:
+            k, self._first = self._first, None
         self._tried.add(k)
         self._drawn = dict(self._listing.configs[k])
         return {name: self._listing.distributions[name] for name in self._drawn}

@@ -32,18 +32,19 @@ META = "meta"
 _ALL = (
     Method(
         META, "meta", "#c1440e", True,
-        "foretune.MetaSampler with the other families' tasks as its history; it chooses among the "
-        "recorded configurations (candidates=...)",
+        "foretune.MetaSampler with the other families' tasks as its history: its first trial is "
+        "what served them best; it chooses among the recorded configurations (candidates=...)",
     ),
     Method(
         "meta_default", "meta, default first", "#e08a5c", True,
-        "the same, but its first trial is the default configuration, as search=meta has it",
+        "the same, told the first model's known-good default, which is then its first trial, as "
+        "search=meta has it (fewer searches)",
         drawn=False,
     ),
     Method(
         "meta_moved", "meta, moved", "#b98a6e", True,
         "the same sampler in the open space, its suggestions moved to the nearest recorded "
-        "configuration just as those of TPE and GP are (fewer seeds)",
+        "configuration just as those of TPE and GP are (fewer searches)",
         drawn=False,
     ),
     Method(
@@ -85,13 +86,17 @@ _ALL = (
         "Optuna's TPESampler (multivariate), moved to the nearest recorded configuration",
     ),
     Method(
-        "gp", "GP", "#74a57f", False,
-        "Optuna's GPSampler, moved to the nearest recorded configuration",
+        "tpe_default", "TPE, default first", "#52936d", False,
+        "the same, but its first trial is the default configuration", drawn=False,
     ),
     Method(
-        "cold", "GP on the list", "#a3b18a", False,
-        "foretune.MetaSampler without a history: a Gaussian process that, as meta does, chooses "
-        "among the recorded configurations",
+        "gp", "GP", "#74a57f", False,
+        "Optuna's GPSampler, moved to the nearest recorded configuration (fewer searches)",
+    ),
+    Method(
+        "cold", "meta, no history", "#a3b18a", False,
+        "foretune.MetaSampler without a history: a Gaussian process that starts with the default "
+        "and chooses among the recorded configurations, as meta does (fewer searches)",
         drawn=False,
     ),
 )  # fmt: skip

@@ -95,28 +95,29 @@ def _sampler(contest: Contest, method: str, seed: int) -> BaseSampler:
     task = contest.task
     seed = derive_seed(seed, method, task.name)
     match method:
-        case "tpe":
+        case "tpe" | "tpe_default":
             with warnings.catch_warnings():  # "group is experimental"
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 listing = Listing(task)
                 inner = optuna.samplers.TPESampler(
                     seed=seed, multivariate=True, group=listing.conditional
                 )
-            return NearestSampler(inner, listing)
+            first = task.default if method == "tpe_default" else None
+            return NearestSampler(inner, listing, first=first)
         case "gp":
             gp = optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
             return NearestSampler(gp, Listing(task))
         case "meta_moved":
-            meta = _meta(contest, seed, history=True, listed=False)
+            meta = _meta(contest, seed, listed=False)
             return NearestSampler(meta, Listing(task), at_once=True)
         case "meta" | "meta_default" | "cold":
-            return _meta(contest, seed, history=method != "cold", default=method == "meta_default")
+            return _meta(contest, seed, history=method != "cold", default=method != "meta")
         case _:
             raise ValueError(f"expected a method of the replay, got {method!r}")
 
 
 def _meta(
-    contest: Contest, seed: int, *, history: bool, listed: bool = True, default: bool = False
+    contest: Contest, seed: int, *, history: bool = True, listed: bool = True, default: bool = False
 ) -> BaseSampler:
     from foretune.search.meta_sampler import MetaSampler
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
 
 TABLE, SURROGATE = "table", "surrogate"
-FEW = ("meta_default", "meta_moved", "cold")  # variants that a few seeds tell enough of
+FEW = ("meta_default", "meta_moved", "cold", "gp")  # variants, and what is slow
 _LEARNT = ("meta", "meta_default", "meta_moved")
 _OF_TABLE = (
-    "gp", "cold", "meta", "meta_default", "meta_moved", "tpe", "random", "grid", "grid_small",
-    "mean_rank", "portfolio", "nearest", "default",
+    "gp", "cold", "meta", "meta_default", "meta_moved", "tpe", "tpe_default", "random", "grid",
+    "grid_small", "mean_rank", "portfolio", "nearest", "default",
 )  # fmt: skip
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 Step = Callable[[int, int, str], None]

@@ -55,7 +55,7 @@ class BenchmarkConfig:
         folder: Where report and figures go; null: ``benchmark`` in ``outputs``.
         experiment: MLflow's experiment for it.
         seeds: Searches of each method that has a seed, on each task.
-        few_seeds: The same, of variants of meta, and on the surrogate.
+        few_seeds: The same, of variants of meta, of GP, which is slow, and on the surrogate.
         trials: Trials of a search.
         n_processes: How many searches run at a time, each on one thread.
         grid: Values of the grid's parameters; the others have the default configuration's.
