@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from foretune.meta.codec import Codec
 from foretune.search.meta_stopped import outlook, shares
 from foretune.search.pauses import is_paused
-from foretune.search.study import cut_short
+from foretune.search.study import RETRIED_FROM, cut_short
 
 PLAN_KEY = "foretune:plan"
 WHY_KEY = "foretune:why"
@@ -33,10 +33,12 @@ class StudyView:
     Attributes:
         trials: Every other trial that has parameters or a plan.
         sign: 1 to maximise, -1 to minimise.
+        reasons: Why trials were suggested, by their number.
     """
 
     trials: tuple[FrozenTrial, ...]
     sign: float
+    reasons: Mapping[int, Mapping[str, Any]]
 
     @classmethod
     def of(cls, trials: Sequence[FrozenTrial], direction: StudyDirection, number: int) -> StudyView:
@@ -44,7 +46,8 @@ class StudyView:
         others = tuple(
             t for t in trials if t.number != number and configuration(t) and not cut_short(t)
         )
-        return cls(others, 1.0 if direction == StudyDirection.MAXIMIZE else -1.0)
+        sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+        return cls(others, sign, _all_reasons(trials))
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -109,17 +112,14 @@ class StudyView:
     def _reasons(self, number: int) -> Iterator[Mapping[str, Any]]:
         """Why the trials before ``number`` were suggested, the latest first."""
         for trial in sorted(self.trials, key=lambda t: -t.number):
-            why = trial.system_attrs.get(WHY_KEY)
-            if trial.number < number and isinstance(why, Mapping):
-                yield why
+            if trial.number < number and trial.number in self.reasons:
+                yield self.reasons[trial.number]
 
     @cached_property
     def started(self) -> np.ndarray:
         """(n,) whether each trial was one of a search without (or after) its history's start."""
-        reasons = [t.system_attrs.get(WHY_KEY) for t in self.trials]
-        return np.array(
-            [isinstance(why, Mapping) and why.get("expert") == "start" for why in reasons], bool
-        )
+        reasons = [self.reasons.get(t.number, {}) for t in self.trials]
+        return np.array([why.get("expert") == "start" for why in reasons], bool)
 
     @cached_property
     def log_seconds(self) -> np.ndarray:
@@ -147,6 +147,18 @@ class StudyView:
     def raw(self, codec: Codec) -> np.ndarray:
         """(n, p) the trials' configurations; a running trial's plan fills what it lacks."""
         return codec.to_raw([configuration(t) for t in self.trials])
+
+
+def _all_reasons(trials: Sequence[FrozenTrial]) -> dict[int, Mapping[str, Any]]:
+    """Why each trial was suggested; one that repeats a trial that was cut short: as that one."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for trial in trials:
+        why = trial.system_attrs.get(WHY_KEY)
+        if not isinstance(why, Mapping):
+            why = found.get(trial.user_attrs.get(RETRIED_FROM, -1))
+        if why is not None:
+            found[trial.number] = why
+    return found
 
 
 def configuration(trial: FrozenTrial) -> dict[str, object]:
