@@ -25,7 +25,7 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_completes_rather_than_
         if line.lstrip().startswith("1 "):  # the second trial's row
             os.kill(process.pid, signal.SIGINT)
             break
-    rest, _ = process.communicate(timeout=120)
+    rest, _ = process.communicate(timeout=240)
     out = "".join(seen) + rest
     assert process.returncode == 130, out
     assert "Traceback" not in out

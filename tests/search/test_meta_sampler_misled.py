@@ -116,6 +116,8 @@ def test_a_right_history_is_never_turned(tmp_path: Path):
     study = search(22, MetaSampler(right, seed=0, cache_dir=tmp_path, **FAST))
     assert not any(why.get("turned") for why in reasons(study))
     assert study.best_value > -0.05
+    # A history is put to the test once, however well it ranks its own choices.
+    assert any(why["expert"] == "start" for why in reasons(study)[:14])
 
 
 def test_without_the_guard_nothing_is_turned(turned: BaseStorage, tmp_path: Path):

@@ -24,6 +24,7 @@ _ATTEMPTS = 2
 _REFIT_EVERY = 25  # above this many trials the target process is refitted every second, third, ...
 _ANEW_EVERY = 4  # fits of the target process one also starts from the prior's mean
 _ROWS_AT_ONCE = 256  # whose kernel matrices fit the processor's cache
+_TESTED_AFTER = 12  # trials of a history's choice, by taste
 _Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
 
 
@@ -119,7 +120,8 @@ class Planner:
             why |= {"weight": round(verdict.weight, 3), "verdict": verdict.text, "since": since}
             if verdict.vote is not None:
                 why["vote"] = round(verdict.vote, 3)
-            if verdict.lets_go and not just_turned and _starts_over(desk):
+            over = verdict.lets_go and not just_turned and _starts_over(desk)
+            if over or _untested(desk):
                 row = self._start(desk)
                 return desk.plan(row, why | {"expert": "start"} | _told(desk, expert, row))
         acquisition = _acquisition(desk, expert)
@@ -171,6 +173,8 @@ class Planner:
         view = desk.ask.view
         votes = view.votes(desk.ask.number, MEMORY - 1) if view.started.any() else []
         verdict = judge(history.leave_one_out(), target.leave_one_out(), y, rng, before=votes)
+        if _refuted(desk):
+            verdict = replace(verdict, weight=0.0, vote=0.0)
         if verdict.lets_go and contradicts(history.expected, y):
             verdict = replace(verdict, contradicted=True)
         heard = just_turned or rng.random() < verdict.weight
@@ -238,6 +242,24 @@ def _told(desk: Desk, expert: Expert, row: np.ndarray) -> dict[str, object]:
 def _n_start(desk: Desk) -> int:
     """How many trials of a cold start are not chosen by a model."""
     return min(max(_MIN_START, len(desk.space.codec.params)), _MAX_START)
+
+
+def _untested(desk: Desk) -> bool:
+    """Whether all that is known of the task was picked by its history, for a dozen trials.
+
+    A history that is wrong everywhere may yet rank its own picks well, and be trusted for ever: one
+    trial that is spread over the space puts it to the test.
+    """
+    return desk.n_observed >= _TESTED_AFTER and not desk.ask.view.started.any()
+
+
+def _refuted(desk: Desk) -> bool:
+    """Whether a trial that was spread over the space is better than all that the history picked."""
+    view = desk.ask.view
+    started, scores = view.started[desk.scored], view.scores[desk.scored]
+    if not started.any() or started.all() or view.turned(desk.ask.number):
+        return False
+    return bool(scores[started].max() > scores[~started].max())
 
 
 def _starts_over(desk: Desk) -> bool:
