@@ -141,7 +141,8 @@ def table_file(config: RootConfig) -> Path:
 def _notes(plan: Plan, took_s: float) -> list[str]:
     notes = [
         f"{plan.seeds} searches a task of each method with a seed ({plan.few_seeds} of variants of "
-        f"meta, of GP and on the surrogate), {plan.n_trials} trials each; {took_s:.0f} s in all"
+        f"meta, of GP and on the surrogate, where GP has one), {plan.n_trials} trials each; "
+        f"{took_s:.0f} s in all"
     ]
     if plan.surrogate is None:
         notes.append(

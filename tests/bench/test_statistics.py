@@ -8,7 +8,7 @@ from scipy.stats import wilcoxon
 
 from foretune.bench.findings import findings, reach
 from foretune.bench.measures import Measures
-from foretune.bench.statistics import compare, interval, pairwise, ranks, signed_rank
+from foretune.bench.statistics import compare, interval, nemenyi, ranks, signed_rank
 from foretune.bench.trace import Scale, Trace
 
 SCALE = Scale(best=1.0, worst=0.0, median=0.5, trial_s=1.0)
@@ -67,7 +67,7 @@ def test_the_interval_shrinks_with_families_alone():
 
 def test_ranks_share_ties():
     np.testing.assert_allclose(ranks(np.array([[0.0, 0.0, 1.0], [0.0, 0.5, 1.0]])), [1.25, 1.75, 3])
-    table = pairwise(np.random.default_rng(0).random((8, 3)), ["a", "b", "c"])
+    table = nemenyi(np.random.default_rng(0).random((8, 3)), ["a", "b", "c"])
     assert (np.diag(table) == 1).all()
     np.testing.assert_allclose(table, table.T)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from foretune.bench.measures import Measures
 from foretune.bench.methods import META, METHODS
-from foretune.bench.statistics import EQUAL, compare, interval, pairwise, ranks
+from foretune.bench.statistics import EQUAL, compare, interval, nemenyi, ranks
 from foretune.bench.trace import Trace
 
 MARKS = (1, 2, 3, 5, 10, 20, 30, 50)
@@ -110,14 +110,14 @@ def _losses(measures: Measures, regret: Mapping[str, np.ndarray]) -> list[Findin
 
 
 def _diagram(measures: Measures, regret: Mapping[str, np.ndarray]) -> Finding:
-    """Mean ranks by the mean regret over all trials, and Holm-corrected p of each pair."""
+    """Mean ranks by the mean regret over all trials, and Nemenyi's p of each pair."""
     names = [m for m in (META, *RIVALS) if m in regret]
     if len(names) < 3 or len(measures.family_names) < 3:
         return {}
     area = np.stack([measures.by_family(regret[m].mean(1)) for m in names], axis=1)
     return {
         "ranks": dict(zip(names, ranks(area).tolist(), strict=True)),
-        "p": pairwise(area, names).to_numpy().tolist(),
+        "p": nemenyi(area, names).to_numpy().tolist(),
     }
 
 

@@ -117,7 +117,7 @@ def _part(report: Report, figures: Mapping[str, str], part: str, *, first: bool)
     if f"{part}-ranks" in figures:
         caption = (
             "Mean rank over families by the mean regret over all trials; a bar joins methods that "
-            "cannot be told apart (Wilcoxon signed-rank, Holm, 5 %)."
+            "cannot be told apart (Friedman and Nemenyi, 5 %)."
         )
         out.append(figure(figures[f"{part}-ranks"], caption))
     out += [

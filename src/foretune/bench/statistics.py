@@ -96,15 +96,10 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(rankdata(np.round(values, 9), axis=1).mean(0))
 
 
-def pairwise(values: np.ndarray, names: Sequence[str]) -> DataFrame:
-    """Holm-corrected p of every pair of methods, (f, m) -> (m, m), for the diagram."""
-    import pandas as pd
-    from statsmodels.stats.multitest import multipletests
+def nemenyi(values: np.ndarray, names: Sequence[str]) -> DataFrame:
+    """Nemenyi's p of every pair of methods, (f, m) -> (m, m) (Demsar 2006)."""
+    from scikit_posthocs import posthoc_nemenyi_friedman
 
-    m = len(names)
-    pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
-    p = [signed_rank(values[:, i] - values[:, j]) for i, j in pairs]
-    table = np.ones((m, m))
-    for (i, j), corrected in zip(pairs, multipletests(p, method="holm")[1], strict=True):
-        table[i, j] = table[j, i] = corrected
-    return pd.DataFrame(table, index=list(names), columns=list(names))
+    table = posthoc_nemenyi_friedman(np.round(values, 9))
+    table.index = table.columns = list(names)
+    return table
