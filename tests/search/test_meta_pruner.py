@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 
-import numpy as np
 import optuna
 import pytest
 
-from foretune import HistoryRecords, MetaPruner, read_history
+from foretune import HistoryRecords, MetaPruner
 from foretune.core import ConfigError
 from foretune.history.attrs import STOPPED
 from foretune.search.pauses import STOP_KEY
+from foretune.testing.curves import EPOCHS, past_curves, planted_curve
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-EPOCHS = 12
-
-
-def curve(quality: float, slow: bool, *, epochs: int = EPOCHS, floor: float = 0.2) -> list[float]:
-    """Climbs to a ceiling; a slow one is behind the others for half of the way and ends above."""
-    t = np.arange(1, epochs + 1) / epochs
-    pace = 2.0 if slow else 12.0
-    ceiling = 0.5 + 0.3 * quality + (0.15 if slow else 0.0)
-    return (floor + (ceiling - floor) * (1 - np.exp(-pace * t)) / (1 - math.exp(-pace))).tolist()
-
-
-def past(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> HistoryRecords:
-    storage = optuna.storages.InMemoryStorage()
-    space = {
-        "quality": optuna.distributions.FloatDistribution(0.0, 1.0),
-        "slow": optuna.distributions.CategoricalDistribution([False, True]),
-    }
-    for k in range(n_tasks):
-        rng = np.random.default_rng(k)
-        spread, floor = math.exp(0.5 * rng.normal()), 0.2 + 0.1 * rng.random()
-        study = optuna.create_study(storage=storage, study_name=f"past-{k}", direction="maximize")
-        trials = []
-        for _ in range(n_trials):
-            params = {"quality": float(rng.random()), "slow": bool(rng.random() < 0.4)}
-            values = sign * spread * np.array(curve(**params, floor=floor))
-            values += 0.003 * rng.normal(size=EPOCHS)
-            reports = {e: float(v) for e, v in enumerate(values, 1)}
-            trials.append(
-                optuna.trial.create_trial(
-                    params=params, distributions=space, value=reports[EPOCHS],
-                    intermediate_values=reports,
-                )
-            )  # fmt: skip
-        study.add_trials(trials)
-    return read_history(storage)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +24,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def history() -> HistoryRecords:
-    return past()
+    return past_curves()
 
 
 def run(
@@ -75,7 +39,7 @@ def run(
     def objective(trial: optuna.Trial) -> float:
         quality = trial.suggest_float("quality", 0.0, 1.0)
         slow = trial.suggest_categorical("slow", [False, True])
-        values = curve(quality, slow)
+        values = planted_curve(quality, slow)
         for epoch, value in enumerate(values, 1):
             trial.report(sign * value, epoch)
             if epoch < EPOCHS and trial.should_prune():
@@ -124,7 +88,7 @@ def test_says_why(history: HistoryRecords, cache: Path) -> None:
     assert 0 <= why["chance"] < 0.3
     low, high = why["interval"]
     assert low <= why["score"] <= high
-    assert low - 0.05 <= curve(0.1, False)[-1] <= high + 0.05
+    assert low - 0.05 <= planted_curve(0.1, False)[-1] <= high + 0.05
     assert f"stopped at {why['step']} of {EPOCHS}" in text
     assert "to beat trial 0" in text
 
@@ -152,10 +116,10 @@ def test_without_a_history_the_studys_own_curves_decide() -> None:
 def test_a_history_of_other_curves_is_let_go(
     cache: Path,
 ) -> None:
-    falling = past(sign=-1.0)  # every curve falls, the best least
+    falling = past_curves(sign=-1.0)  # every curve falls, the best least
     tried = [(0.1 + 0.1 * k, k % 3 == 2) for k in range(9)]
     study = run(MetaPruner(falling, cache_dir=cache), tried)
-    assert study.best_value >= max(curve(q, s)[-1] for q, s in tried) - 0.02
+    assert study.best_value >= max(planted_curve(q, s)[-1] for q, s in tried) - 0.02
 
 
 def test_many_small_chances_let_one_through(history: HistoryRecords, cache: Path) -> None:
@@ -173,9 +137,9 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
     )  # fmt: skip
     study.enqueue_trial({"quality": 0.7})
     first = study.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
-    for epoch, value in enumerate(curve(0.7, False), 1):
+    for epoch, value in enumerate(planted_curve(0.7, False), 1):
         first.report(value, epoch)
-    study.tell(first, curve(0.7, False)[-1])
+    study.tell(first, planted_curve(0.7, False)[-1])
     again = optuna.load_study(
         storage=url,
         study_name="new",
@@ -183,7 +147,7 @@ def test_goes_on_with_a_storage(history: HistoryRecords, cache: Path, tmp_path: 
     )
     again.enqueue_trial({"quality": 0.0})
     trial = again.ask({"quality": optuna.distributions.FloatDistribution(0, 1)})
-    for epoch, value in enumerate(curve(0.0, False)[: EPOCHS - 1], 1):
+    for epoch, value in enumerate(planted_curve(0.0, False)[: EPOCHS - 1], 1):
         trial.report(value, epoch)
     assert trial.should_prune()
     again.tell(trial, state=optuna.trial.TrialState.PRUNED)
