@@ -50,6 +50,7 @@ def test_what_the_kernel_killed_for_memory_runs_once_more_in_parts(tmp_path, mon
 
     def kills(spec, report):
         counts.write_text(f"oom_kill {spec.micro_batches}\n")
+        return False
 
     executor = ProcessExecutor(FaultyRecipe(tmp_path, {0: "killed"}))
     (result,) = one_after_another(executor, 1, kills)
