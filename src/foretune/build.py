@@ -147,7 +147,12 @@ def build_study(
     budget = config.search.budget(on_cpu=_device(config) == "cpu")
     n_workers = config.executor.n_workers
     method = build_method(
-        config.search, setup.space, history=past, budget=budget, n_workers=n_workers
+        config.search,
+        setup.space,
+        history=past,
+        budget=budget,
+        n_workers=n_workers,
+        model_chosen=setup.selection is not None,
     )
     name = study_name_of(setup, config)
     study = open_study(

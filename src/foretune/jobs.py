@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from foretune.build import Setup, build_setup
 from foretune.build_history import past_studies
@@ -16,11 +16,15 @@ from foretune.history import HistoryRecords, read_history
 from foretune.history.attrs import FINGERPRINT, TASK_DESCRIPTORS
 from foretune.history.inspect import show_study
 from foretune.history.wording import whose
+from foretune.space import Point
 
 if TYPE_CHECKING:
     from foretune.meta.settings import MetaSettings
+    from foretune.search.meta_recommend import Recommendation
     from foretune.select import Choice
     from foretune.selection import ModelChoice
+
+_SPARE = 4  # recommendations asked for one shown: some are the same in this command's space
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def recommend_job(config: RootConfig) -> Report:
     Raises:
         ForetuneError: The task's data or models cannot be had.
     """
+    from foretune.search.distributions import distributions
     from foretune.search.meta_recommend import recommend
 
     setup = build_setup(config, conf_folder())
@@ -47,7 +52,8 @@ def recommend_job(config: RootConfig) -> Report:
     found = recommend(
         {TASK_DESCRIPTORS: dict(info.descriptors), FINGERPRINT: info.fingerprint},
         records,
-        config.n,
+        config.n * _SPARE,
+        space=distributions(setup.space),
         settings=settings_of(config),
         cache_dir=config.search.meta.cache_dir,
     )
@@ -59,14 +65,19 @@ def recommend_job(config: RootConfig) -> Report:
             for k, point in enumerate(setup.space.defaults[: config.n], 1)
         )
     else:
+        fitting: dict[str, Recommendation] = {}
+        for r in found:  # what differs in what is not active here is one
+            ours = setup.space.complete(cast(Point, r.params))
+            others = {k: v for k, v in r.params.items() if k not in setup.space.names}
+            fitting.setdefault(_params({**ours, **others}), r)
         rows = tuple(
             (
-                str(r.rank),
-                _params(r.params),
+                str(k),
+                params,
                 f"{r.quality:.3f}",
                 "" if r.seconds is None else format_duration(r.seconds),
             )
-            for r in found
+            for k, (params, r) in enumerate(list(fitting.items())[: config.n], 1)
         )
     return Report(
         title=f"What to try first on {info.name}, from {_whose(records)}",

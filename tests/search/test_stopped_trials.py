@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from foretune import MetaSampler
 from foretune.meta.experts import Inputs, TargetExpert
+from foretune.search.meta_fits import TargetFits
 from foretune.search.meta_stopped import outlook, shares
 from foretune.search.pauses import STOP_KEY
 
@@ -108,9 +109,10 @@ def test_the_less_is_known_of_a_score_the_less_it_says():
     at = []
     for doubt in (0.01, 1.0, 100.0):
         doubts = np.where(np.arange(8) == 0, doubt, 0.0)
+        groups = np.zeros(1, int)
         expert = TargetExpert.fit(
             observed=seen, y=y, doubt=doubts, running=Inputs(none[:0], none[:0], none[:0], own[:0]),
-            groups=np.zeros(1, int), known=None, refit=True, anew=True,
+            groups=groups, fitted=TargetFits().of(own, y, doubts, groups),
             rng=np.random.default_rng(1),
         )  # fmt: skip
         first = Inputs(none[:1], none[:1], none[:1], own[:1])

@@ -14,7 +14,7 @@ from foretune.meta.gp import cholesky, condition, leave_one_out, log_ei
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.normalise import Scale, normalise
 from foretune.meta.placing import SpreadPrior, place, place_by_quantiles
-from foretune.meta.target import TargetGP, alternatives, fit_target, refresh_target
+from foretune.meta.target import TargetGP, alternatives, process
 
 _MIN_FOR_QUANTILES = 20  # observations: the 90 % quantile is then more than the best of a few
 
@@ -172,13 +172,40 @@ class HistoryExpert:
 
 
 @dataclass(frozen=True)
+class Standard:
+    """The new task's own scores, standardised.
+
+    Attributes:
+        scale: Compresses the left tail, where there are enough to know it.
+        centre, deviation: Of the scores on that scale.
+        z: Standardised scores, (n,).
+        extra: Variance that each has beside the process's noise, (n,).
+    """
+
+    scale: Scale
+    centre: float
+    deviation: float
+    z: np.ndarray
+    extra: np.ndarray
+
+    @classmethod
+    def of(cls, y: np.ndarray, doubt: np.ndarray) -> Standard:
+        """Of scores ``y`` (n,), of which each has a standard deviation, 0 where measured, (n,)."""
+        scale = Scale(float(y.mean()), float(np.ptp(y)) or 1.0)  # so wide that it compresses none
+        if len(y) >= _MIN_FOR_QUANTILES:
+            scale = normalise(y)[1]
+        u = scale.apply(y)
+        centre, deviation = float(u.mean()), float(u.std()) or 1.0
+        extra = (_spread(scale, y, doubt) / deviation) ** 2
+        return cls(scale, centre, deviation, (u - centre) / deviation, extra)
+
+
+@dataclass(frozen=True)
 class TargetExpert:
     """The processes that know the new task's own trials alone: the best fit, and other draws."""
 
     gps: tuple[TargetGP, ...]
-    scale: Scale
-    centre: float
-    deviation: float
+    standard: Standard
     n_observed: int
     sure: np.ndarray
     name = "target"
@@ -192,12 +219,10 @@ class TargetExpert:
         doubt: np.ndarray,
         running: Inputs,
         groups: np.ndarray,
-        known: Tensor | None,
-        refit: bool,
-        anew: bool,
+        fitted: Tensor,
         rng: np.random.Generator,
     ) -> TargetExpert:
-        """Fit to the observations ``y`` (n,), then believe the running trials' outcomes.
+        """Condition on the observations ``y`` (n,), then believe the running trials' outcomes.
 
         Args:
             observed: Scored configurations, (n,).
@@ -205,41 +230,30 @@ class TargetExpert:
             doubt: Standard deviations of these, 0 where measured, (n,).
             running: Configurations whose outcome is not known yet.
             groups: Parameter of each of ``own``'s columns.
-            known: Parameters of an earlier fit.
-            refit: Fit, starting from ``known``; else take them as they are.
-            anew: Fit from the prior's mean as well.
+            fitted: The process's parameters.
             rng: Draws the other processes.
         """
-        scale = Scale(float(y.mean()), float(np.ptp(y)) or 1.0)  # so wide that it compresses none
-        if len(y) >= _MIN_FOR_QUANTILES:
-            scale = normalise(y)[1]
-        u = scale.apply(y)
-        centre, deviation = float(u.mean()), float(u.std()) or 1.0
-        z = (u - centre) / deviation
-        extra = (_spread(scale, y, doubt) / deviation) ** 2
-        if refit or known is None:
-            best = fit_target(observed.own, z, groups, extra=extra, start=known, anew=anew)
-        else:
-            best = refresh_target(observed.own, z, groups, known, extra=extra)
+        standard = Standard.of(y, doubt)
+        best = process(observed.own, standard.z, groups, fitted, extra=standard.extra)
         gps = [best, *alternatives(best, observed.own, groups, rng)]
         if len(running.own):
             gps = [gp.extended(running.own, gp.predict(running.own)[0]) for gp in gps]
         sure = doubt <= 0 if (doubt <= 0).any() else np.ones(len(y), bool)
         sure = np.append(sure, np.ones(len(running.own), bool))
-        return cls(tuple(gps), scale, centre, deviation, len(y), sure)
+        return cls(tuple(gps), standard, len(y), sure)
 
     def log_ei(self, inputs: Inputs, over: float | None = None) -> Tensor:
         """See `Expert`: the processes' mean."""
-        each = []
+        own, each = self.standard, []
         placed = None
         if over is not None:
-            u = self.scale.apply(np.array([over]))
-            placed = torch.from_numpy((u - self.centre) / self.deviation)
+            u = own.scale.apply(np.array([over]))
+            placed = torch.from_numpy((u - own.centre) / own.deviation)
         for gp in self.gps:
             mean, variance = gp.predict(inputs.own)
             best = gp.z[self.sure].max() if placed is None else placed
             each.append(log_ei(mean, variance.sqrt(), best))
-        unit = self.scale.spread * self.deviation
+        unit = own.scale.spread * own.deviation
         return torch.logsumexp(torch.stack(each), 0) + math.log(unit / len(each))
 
     def predict(self, inputs: Inputs, quantiles: np.ndarray) -> np.ndarray:
@@ -248,7 +262,7 @@ class TargetExpert:
         mean, variance = gp.predict(inputs.own)
         sd = (variance + gp.noise).sqrt().numpy()
         z = mean.numpy() + quantiles[:, None] * sd
-        return self.scale.undo(self.centre + self.deviation * z)
+        return self.standard.scale.undo(self.standard.centre + self.standard.deviation * z)
 
     def leave_one_out(self) -> np.ndarray:
         """See `Expert`: by the best fit."""

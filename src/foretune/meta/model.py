@@ -139,14 +139,16 @@ class MetaModel:
             Raw rows, (k, p).
         """
         given = b"" if pool is None else pool.tobytes()
-        key = (size, related, threshold, kappa, tuple(sorted((task or {}).items())), given)
+        key = (size, related, threshold, kappa, *sorted((task or {}).items()), given)
         if key not in self._portfolios:
-            some = self
-            if related and len(related) < len(self.tasks.tasks):
-                chosen = tuple(self.tasks.tasks[k] for k in related)
-                some = replace(self, tasks=replace(self.tasks, tasks=chosen))
+            some = self.of_tasks(related) if related else self
             self._portfolios[key] = some._cover(size, task or {}, threshold, kappa, pool)
         return self._portfolios[key]
+
+    def of_tasks(self, chosen: tuple[int, ...]) -> MetaModel:
+        """The same networks with some of the past tasks."""
+        whole = len(chosen) == len(self.tasks.tasks)
+        return self if whole else replace(self, tasks=self.tasks.only(chosen))
 
     def _cover(
         self,

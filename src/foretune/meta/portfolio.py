@@ -86,6 +86,8 @@ def greedy(
 ) -> list[int]:
     """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
 
+    Once none lowers it by more than the threshold, those of the least own regret follow.
+
     Args:
         predicted: Score of each candidate on each task, (t, c).
         size: How many to pick.
@@ -106,6 +108,8 @@ def greedy(
     picks: list[int] = []
     for _ in range(min(size, predicted.shape[1])):
         left = share @ np.minimum(current[:, None], regret)
+        if share @ current - left.min() <= threshold:
+            left = share @ regret
         left[picks] = np.inf
         pick = int(left.argmin())
         if log_seconds is not None and kappa > 0:

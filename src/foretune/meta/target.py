@@ -117,7 +117,6 @@ def fit_target(
     *,
     extra: np.ndarray | None = None,
     start: Tensor | None = None,
-    anew: bool = True,
 ) -> TargetGP:
     """Fit by maximum a posteriori.
 
@@ -126,21 +125,18 @@ def fit_target(
         z: Standardised scores, higher is better, (n,).
         groups: Parameter of each column, (d,) in 0..p-1; columns of one share a length scale.
         extra: Variance that each score has beside the fitted noise, (n,); None: none.
-        start: ``log_params`` of an earlier fit on the same columns, if any.
-        anew: Try the prior's mean as well: an early optimum may have become a poor one.
+        start: ``log_params`` of an earlier fit on the same columns; None: the prior's mean.
     """
     none = np.zeros(len(z)) if extra is None else extra
     posterior = _posterior(X, torch.as_tensor(z), groups, torch.as_tensor(none))
-    starts = [posterior.mean] if anew or start is None else []
-    starts += [] if start is None else [start]
-    fits = [minimise(posterior.loss, v, max_steps=_FIT_STEPS) for v in starts]
-    return posterior.process(min(fits, key=lambda v: float(posterior.loss(v))))
+    first = posterior.mean if start is None else start
+    return posterior.process(minimise(posterior.loss, first, max_steps=_FIT_STEPS))
 
 
-def refresh_target(
+def process(
     X: np.ndarray, z: np.ndarray, groups: np.ndarray, v: Tensor, *, extra: np.ndarray
 ) -> TargetGP:
-    """The process of earlier fitted parameters ``v`` on new observations; as in `fit_target`."""
+    """The process of fitted parameters ``v`` on observations; as in `fit_target`."""
     return _posterior(X, torch.as_tensor(z), groups, torch.as_tensor(extra)).process(v)
 
 

@@ -73,6 +73,10 @@ class Tasks:
         n_shipped = sum(t.shipped for t in self.tasks)
         return {"own": len(self.tasks) - n_shipped, "shipped": n_shipped}
 
+    def only(self, chosen: Sequence[int]) -> Tasks:
+        """The tasks of these indices."""
+        return replace(self, tasks=tuple(self.tasks[k] for k in chosen))
+
     def thinned(self, limit: int) -> Tasks:
         """At most ``limit`` of the tasks, evenly spaced."""
         return replace(self, tasks=self.tasks[:: -(-len(self.tasks) // limit)])

@@ -27,6 +27,11 @@ def distribution(parameter: Parameter) -> BaseDistribution:
             raise TypeError(f"expected Float, Int or Choice, got {type(parameter).__name__}")
 
 
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """One a name: choices are the same under all conditions, of ranges it is the first one."""
+    return {p.name: distribution(p) for p in reversed(space.parameters)}
+
+
 def suggest(trial: Trial, space: Space) -> Point:
     """The point that the study's sampler suggests, asked for parents first (define-by-run)."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from foretune.meta.cost import Feasibility, OwnSeconds, columns
 from foretune.meta.experts import Inputs
@@ -15,11 +15,13 @@ from foretune.meta.model import MetaModel
 from foretune.search.meta_acquire import Optimiser, row_key, row_keys
 from foretune.search.meta_candidates import Shortlist
 from foretune.search.meta_observe import StudyView
-from foretune.search.meta_space import BelievedSpace, related_tasks
+from foretune.search.meta_related import Related
+from foretune.search.meta_space import BelievedSpace
 
 _MAX_OBSERVED = 400
 _MAX_TIMED = 120
 _NEAREST = 3
+_JUDGED_BY = 3  # past tasks that tried a default know it better than its card does (taste)
 _DRAWS = 200  # of a configuration that was not tried, before one is repeated
 
 
@@ -33,6 +35,8 @@ class Ask:
         fixed: Values that are already decided.
         asked: Distributions that the trial has asked for so far.
         defaults: Known-good configurations, tried first.
+        judged: Whether the history decides about defaults that enough past tasks have tried.
+        kept: Parameters that the very first trial has from the first default all the same.
         task: The task's descriptors; models: descriptors by model.
         metric: What the scores are, where the study says so.
         bounds: What scores can be, (2,), in the study's own direction.
@@ -48,6 +52,8 @@ class Ask:
     fixed: Mapping[str, object]
     asked: Mapping[str, BaseDistribution]
     defaults: Sequence[Mapping[str, object]]
+    judged: bool
+    kept: Sequence[str]
     task: Mapping[str, float]
     models: Mapping[str, Mapping[str, float]]
     metric: str
@@ -132,18 +138,32 @@ class Desk:
         new = np.flatnonzero(self.optimiser().new(others))
         return others[new[:1]] if len(new) else first
 
-    def next_of_portfolio(self) -> np.ndarray | None:
-        """The first configuration of the portfolio that was not tried, (1, p)."""
+    @cached_property
+    def related(self) -> Related | None:
+        """The past tasks of this study's space."""
         if self.model is None:
             return None
-        related = related_tasks(self.model, {**self.ask.view.distributions, **self.ask.asked})
-        if not related:
+        shown = {**self.ask.view.distributions, **self.ask.asked}
+        for name in self.ask.kept if self.ask.defaults and not self.n_tried else ():
+            if name in self.ask.defaults[0]:
+                shown[name] = CategoricalDistribution((self.ask.defaults[0][name],))  # type: ignore[arg-type]
+        return Related.of(self.model, shown)
+
+    def judged(self, default: Mapping[str, object]) -> bool:
+        """Whether the history has tried a default often enough to say what to try first."""
+        related = self.related if self.ask.judged else None
+        return related is not None and related.n_tried(default) >= _JUDGED_BY
+
+    def next_of_portfolio(self) -> np.ndarray | None:
+        """The first configuration of the portfolio that was not tried, (1, p)."""
+        related = self.related
+        if self.model is None or related is None or not related.tasks:
             return None
-        codec, pool = self.model.codec, None
+        codec, pool = self.model.codec, related.pool()
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
         picks = self.model.portfolio(
-            related=related, task=self.ask.task, pool=pool, kappa=self.ask.kappa
+            related=related.tasks, task=self.ask.task, pool=pool, kappa=self.ask.kappa
         )
         for row in picks:
             if self.shortlist:
@@ -170,6 +190,12 @@ class Desk:
             self.inputs(running),
         )
 
+    def fitted_to(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every scored configuration as the study's own process sees it, its score, its doubt."""
+        scored = ~np.isnan(self.ask.view.scores)
+        own = self.space.codec.encode(self.raw[scored])
+        return own, self.ask.view.scores[scored], self.ask.view.doubt[scored]
+
     def inputs(self, raw: np.ndarray) -> Inputs:
         """Rows as the experts see them."""
         own = self.space.codec
@@ -191,7 +217,10 @@ class Desk:
         """Past tasks' best configurations, without gaps, (m, p)."""
         if self.model is None:
             return np.zeros((0, len(self.space.codec.params)))
-        known = self.space.codec.translate(self.model.best, self.model.codec)
+        best, related = self.model.best, self.related
+        if related is not None and related.can_take(best).any():
+            best = best[related.can_take(best)]
+        known = self.space.codec.translate(best, self.model.codec)
         return self.space.complete(known, self.rng)
 
     def feasibility(self) -> Feasibility | None:

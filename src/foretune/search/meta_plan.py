@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from torch import Tensor
 
 from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
 from foretune.meta.guard import MEMORY, Verdict, contradicts, judge
@@ -15,14 +14,13 @@ from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_acquire import Acquisition, row_key
 from foretune.search.meta_desk import Ask, Desk, Plan
+from foretune.search.meta_fits import TargetFits
 from foretune.search.meta_space import believe
 from foretune.search.meta_spend import Front
 from foretune.search.meta_values import fitting, same
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
 _ATTEMPTS = 2
-_REFIT_EVERY = 25  # above this many trials the target process is refitted every second, third, ...
-_ANEW_EVERY = 4  # fits of the target process one also starts from the prior's mean
 _ROWS_AT_ONCE = 256  # whose kernel matrices fit the processor's cache
 _TESTED_AFTER = 12  # trials of a history's choice, by taste
 _Q90 = 1.2815515594600038  # the 90 % quantile of a standard normal
@@ -50,8 +48,7 @@ class Planner:
         self._settings = settings
         self._seed = seed
         self._turn = turn
-        self._fit: tuple[int, int, Tensor] | None = None  # columns, observations, parameters
-        self._n_fits = 0
+        self._fits = TargetFits()
 
     @cached_property
     def _turned(self) -> MetaModel | None:
@@ -94,6 +91,8 @@ class Planner:
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
         """The first default that was not tried: its row (1, p) and its own values."""
         for default in ask.defaults:
+            if desk.judged(default):
+                continue
             if any(
                 k in default and not same(fitting(default[k], ask.asked[k]), v)
                 for k, v in ask.fixed.items()
@@ -184,19 +183,11 @@ class Planner:
         self, desk: Desk, observed: Inputs, y: np.ndarray, doubt: np.ndarray, running: Inputs
     ) -> TargetExpert:
         groups = desk.space.codec.groups
-        known, refit = None, True
-        if self._fit is not None and self._fit[0] == len(groups):
-            known = self._fit[2]
-            refit = len(y) - self._fit[1] >= max(1, len(y) // _REFIT_EVERY)
-        expert = TargetExpert.fit(
-            observed=observed, y=y, doubt=doubt, running=running, groups=groups, known=known,
-            refit=refit,
-            anew=self._n_fits % _ANEW_EVERY == 0, rng=np.random.default_rng([desk.ask.seed, 2]),
+        return TargetExpert.fit(
+            observed=observed, y=y, doubt=doubt, running=running, groups=groups,
+            fitted=self._fits.of(*desk.fitted_to(), groups),
+            rng=np.random.default_rng([desk.ask.seed, 2]),
         )  # fmt: skip
-        if refit:
-            self._n_fits += 1
-            self._fit = len(groups), len(y), expert.gps[0].log_params
-        return expert
 
 
 def _acquisition(desk: Desk, expert: Expert) -> Acquisition:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 
 from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import MetaSettings
 from foretune.search.meta_history import recorded
+from foretune.search.meta_related import Related
 from foretune.search.meta_threads import one_thread
 from foretune.search.meta_values import mapping, numbers
 
@@ -42,6 +44,7 @@ def recommend(
     history: Any,
     n: int = 5,
     *,
+    space: Mapping[str, BaseDistribution] | None = None,
     settings: MetaSettings | None = None,
     cache_dir: str | Path | None = None,
 ) -> list[Recommendation]:
@@ -55,6 +58,9 @@ def recommend(
             ``fingerprint`` (studies of the same data are left out); None: nothing.
         history: As `foretune.MetaSampler` takes it.
         n: How many.
+        space: Optuna's distributions of the task's search, by name: past configurations with a
+            choice that it lacks (an image model, for a text) are no recommendation. None: what past
+            tasks had is what there is.
         settings: The meta-model's numbers.
         cache_dir: Where the trained model is kept; None: the user's cache.
 
@@ -72,11 +78,15 @@ def recommend(
         model = MetaModel.fit(records, settings, folder)
         if model is None or model.transfer.none:
             return []
-        return _picks(model, numbers(attrs.get("task_descriptors")), n)
+        related = Related.of(model, space or {})
+        return _picks(related, numbers(attrs.get("task_descriptors")), n)
 
 
-def _picks(model: MetaModel, descriptors: Mapping[str, float], n: int) -> list[Recommendation]:
-    rows = model.portfolio(n, task=descriptors, threshold=model.settings.selection_threshold)
+def _picks(related: Related, descriptors: Mapping[str, float], n: int) -> list[Recommendation]:
+    pool, model = related.pool(), related.model.of_tasks(related.tasks)
+    rows = model.portfolio(
+        n, task=descriptors, threshold=model.settings.selection_threshold, pool=pool
+    )
     predicted = model.regressors.predict(rows)
     seconds = None
     relative = model.relative_seconds(model.inputs(rows, model.codec, task=descriptors, models={}))

@@ -50,6 +50,10 @@ class MetaSampler(BaseSampler):
         seed: Same seed, same history, one worker: the same trials, bit for bit.
         default_params: One or several known-good configurations, tried first; if None, those in
             the study's user attribute ``default_params``.
+        judge_defaults: Leave a default that at least three past tasks have tried to what they say
+            of it, instead of trying it first.
+        keep_of_default: Parameters that the very first trial then has from the default all the
+            same: what was decided by other means, as a model that a probe chose.
         meta_lr: Learning rate of meta-training.
         meta_iterations: Its steps.
         support_size: Half the number of trials of a task that one step of it sees.
@@ -79,6 +83,8 @@ class MetaSampler(BaseSampler):
         *,
         seed: int | None = None,
         default_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        judge_defaults: bool = False,
+        keep_of_default: Sequence[str] = (),
         meta_lr: float = MetaSettings.meta_lr,
         meta_iterations: int = MetaSettings.meta_iterations,
         support_size: int = MetaSettings.support_size,
@@ -95,6 +101,7 @@ class MetaSampler(BaseSampler):
         self._history = history
         self._seed = seed if seed is not None else _fresh_seed()
         self._defaults = default_params
+        self._judges, self._keeps = judge_defaults, tuple(keep_of_default)
         self._settings = MetaSettings(
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
@@ -177,6 +184,7 @@ class MetaSampler(BaseSampler):
                 Ask(
                     view=view, number=trial.number, fixed=fixed, asked=shown,
                     defaults=[defaults] if isinstance(defaults, Mapping) else list(defaults),
+                    judged=self._judges, kept=self._keeps,
                     task=numbers(attrs.get("task_descriptors")),
                     models={
                         str(k): numbers(v)

@@ -13,6 +13,7 @@ from foretune.meta.codec import Codec, ParamCode
 from foretune.meta.conditions import Rule, apply_rules, infer_rules
 from foretune.meta.model import MetaModel
 from foretune.search.meta_observe import SCORED, StudyView
+from foretune.search.meta_related import Related
 
 _MAX_HISTORY_ROWS = 2_000
 _SWITCH = 0.1  # chance that a perturbed configuration takes another choice, a parameter
@@ -119,7 +120,7 @@ def believe(
     params = [ParamCode.of(name, d) for name, d in shown.items()]
     related: np.ndarray | None = None
     if model is not None:
-        tasks = related_tasks(model, shown)
+        tasks = Related.of(model, shown).tasks
         params += _unseen(view, model, tasks, set(shown))
         rows = [model.tasks.tasks[k].raw for k in tasks]
         if rows:
@@ -139,18 +140,6 @@ def believe(
         p.name for j, p in enumerate(own.params) if np.isnan(raw[:, j]).any()
     )
     return BelievedSpace(Codec(own.params, optional), rules)
-
-
-def related_tasks(model: MetaModel, shown: Mapping[str, BaseDistribution]) -> tuple[int, ...]:
-    """Past tasks whose parameters are those of the study: at least half of the best overlap."""
-    names = set(shown)
-    signatures = model.signatures
-    if not names:
-        return tuple(range(len(signatures)))
-    overlap = np.array([len(names & s) / len(names) for s in signatures])
-    if overlap.max() <= 0:
-        return ()
-    return tuple(int(k) for k in np.flatnonzero(overlap >= 0.5 * overlap.max()))
 
 
 def _unseen(

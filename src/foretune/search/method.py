@@ -25,7 +25,7 @@ from foretune.core import Budget, ConfigError, unknown_name
 from foretune.history import HistoryRecords
 from foretune.search.fidelity import Fidelity, ToTheEnd
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
-from foretune.space import Grid, Space, finite_size
+from foretune.space import MODEL, Grid, Space, finite_size
 
 MIN_STUDIES = 3  # so many past studies know the other models better than their cards do (taste)
 
@@ -54,6 +54,7 @@ def build_method(
     history: object = None,
     budget: Budget | None = None,
     n_workers: int = 1,
+    model_chosen: bool = False,
 ) -> Method:
     """The sampler that ``config.method`` means on ``space``.
 
@@ -63,6 +64,7 @@ def build_method(
         history: What MetaSampler learns from, as it takes it; the other methods learn nothing.
         budget: What the study may spend, where it is known.
         n_workers: Trials at a time.
+        model_chosen: Whether the first default's model was chosen for this task, by a probe.
 
     Raises:
         ConfigError: An unknown method, or a grid that cannot be made.
@@ -81,7 +83,7 @@ def build_method(
             )
             return Method(sampler, f"{name} (Optuna {optuna.__version__})", finite_size(space))
         case "meta":
-            return _meta(config, space, history, budget, n_workers)
+            return _meta(config, space, history, budget, n_workers, model_chosen=model_chosen)
         case _:
             raise ConfigError(unknown_name("search method", config.method, METHODS))
 
@@ -201,7 +203,13 @@ def _make_gp(seed: int) -> BaseSampler:
 
 
 def _meta(
-    config: SearchConfig, space: Space, history: object, budget: Budget | None, n_workers: int
+    config: SearchConfig,
+    space: Space,
+    history: object,
+    budget: Budget | None,
+    n_workers: int,
+    *,
+    model_chosen: bool,
 ) -> Method:
     from foretune.search.meta_sampler import MetaSampler  # brings torch
 
@@ -213,6 +221,8 @@ def _meta(
         history,
         seed=config.seed,
         default_params=[dict(point) for point in defaults],
+        judge_defaults=True,
+        keep_of_default=(MODEL,) if model_chosen else (),
         meta_lr=settings.meta_lr,
         meta_iterations=settings.meta_iterations,
         support_size=settings.support_size,
