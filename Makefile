@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 5000
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -25,8 +26,8 @@ run: $(STAMP) ## One search on the default budget: task=imdb search=meta (a few 
 	$(BIN)/python -m src.main task=imdb search=meta
 
 .PHONY: test
-test: $(STAMP) ## The test suite
-	$(BIN)/python -m pytest
+test: $(STAMP) ## The test suite, two tests at a time (WORKERS=2)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill searches at random moments, share studies between many processes (15 minutes)

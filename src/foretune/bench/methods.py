@@ -32,13 +32,15 @@ META = "meta"
 _ALL = (
     Method(
         META, "meta", "#c1440e", True,
-        "foretune.MetaSampler with the other families' tasks as its history: its first trial is "
-        "what served them best; it chooses among the recorded configurations (candidates=...)",
+        "foretune.MetaSampler with the other families' tasks as its history, as search=meta calls "
+        "it: told the first model's known-good default, which it leaves to the past tasks to judge "
+        "where three of them tried it; it chooses among the recorded configurations "
+        "(candidates=...)",
     ),
     Method(
         "meta_default", "meta, default first", "#e08a5c", True,
-        "the same, told the first model's known-good default, which is then its first trial, as "
-        "search=meta has it (fewer searches)",
+        "the same, but the default is its first trial, whatever past tasks say of it (fewer "
+        "searches)",
         drawn=False,
     ),
     Method(

@@ -111,21 +111,21 @@ def _sampler(contest: Contest, method: str, seed: int) -> BaseSampler:
             meta = _meta(contest, seed, listed=False)
             return NearestSampler(meta, Listing(task), at_once=True)
         case "meta" | "meta_default" | "cold":
-            return _meta(contest, seed, history=method != "cold", default=method != "meta")
+            return _meta(contest, seed, history=method != "cold", judges=method == "meta")
         case _:
             raise ValueError(f"expected a method of the replay, got {method!r}")
 
 
 def _meta(
-    contest: Contest, seed: int, *, history: bool = True, listed: bool = True, default: bool = False
+    contest: Contest, seed: int, *, history: bool = True, listed: bool = True, judges: bool = True
 ) -> BaseSampler:
     from foretune.search.meta_sampler import MetaSampler
 
     task, settings = contest.task, contest.settings
-    first = [dict(task.configs[task.default])] if default and task.default is not None else []
+    first = [dict(task.configs[task.default])] if task.default is not None else []
     return MetaSampler(
         contest.history if history else None, seed=seed, default_params=first,
-        meta_lr=settings.meta_lr, meta_iterations=settings.meta_iterations,
+        judge_defaults=judges, meta_lr=settings.meta_lr, meta_iterations=settings.meta_iterations,
         support_size=settings.support_size, selection_threshold=settings.selection_threshold,
         candidates=task.configs if listed else None, cache_dir=contest.cache_dir,
     )  # fmt: skip
