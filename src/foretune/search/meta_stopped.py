@@ -8,6 +8,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.curves import Curve, CurveSet, sound
+from foretune.meta.own_curves import by_own_curves, most_telling
 from foretune.search.meta_prune_budget import Budgets
 from foretune.search.pauses import STOP_KEY, is_paused
 
@@ -30,8 +31,6 @@ def outlook(trials: Sequence[FrozenTrial], sign: float) -> tuple[np.ndarray, np.
         Scores (n,), higher is better, NaN where a trial has none (yet); and their standard
         deviations (n,), 0 where the score was measured.
     """
-    from foretune.meta.curve_model import by_own_curves  # torch
-
     score, sd = np.full(len(trials), np.nan), np.zeros(len(trials))
     for i, trial in enumerate(trials):
         if trial.state == TrialState.COMPLETE and trial.value is not None:
@@ -97,8 +96,6 @@ def _told(trial: FrozenTrial, sign: float) -> tuple[float, float] | None:
 
 def _own_curves(trials: Sequence[FrozenTrial], sign: float) -> tuple[Budgets, CurveSet | None]:
     """How long trials run, and the completed ones' curves where these say anything."""
-    from foretune.meta.curve_model import most_telling  # torch
-
     done = [
         t
         for t in trials
