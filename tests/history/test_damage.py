@@ -61,6 +61,9 @@ def test_newer_and_older_schemas(rich_db):
         assert f"is of schema {revision}" in note
         assert words in note
     with sqlite3.connect(rich_db) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", ("\u202e" + "x" * 10_000,))
+    assert sentence(rich_db).endswith("is incomplete or damaged, or older than Optuna 1.0.")
+    with sqlite3.connect(rich_db) as connection:
         connection.execute("DELETE FROM alembic_version")
     assert "is incomplete" in sentence(rich_db)
     with sqlite3.connect(rich_db) as connection:

@@ -102,6 +102,19 @@ def test_the_same_again_is_skipped_and_another_of_its_name_renamed(rich_db, empt
     assert found["rich-2"][1][0].value == 0.123
 
 
+def test_names_that_end_in_a_number_are_numbered_on(empty_db, tmp_path):
+    for k in range(4):  # four times another study of the same two names
+        storage = open_storage(f"sqlite:///{tmp_path}/{k}.db")
+        for name in ("study-0", "study-1"):
+            study = optuna.create_study(storage=storage, study_name=name)
+            study.tell(study.ask(), float(k))
+        storage.engine.dispose()
+        assert imported([tmp_path / f"{k}.db"], empty_db).n_studies == 2
+    names = [f"study-{k}{n}" for k in (0, 1) for n in ("", "-2", "-3", "-4")]
+    assert sorted(trials_of(empty_db)) == sorted(names)
+    assert imported([tmp_path / "2.db"], empty_db).n_known == 2
+
+
 def test_a_search_goes_on_in_an_imported_study(rich_db, empty_db):
     imported([rich_db], empty_db)
     storage = open_storage(f"sqlite:///{empty_db}")
@@ -133,9 +146,14 @@ def test_a_failed_export_leaves_the_good_file(rich_db, tmp_path):
     good = path.read_bytes()
     with pytest.raises(HistoryError, match=r"exists.*overwrite"):
         export_history([rich_db], path)
-    with sqlite3.connect(rich_db) as connection:  # the second study cannot be read
+    with sqlite3.connect(rich_db) as connection:  # a trial of the second study cannot be read
         connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 14")
-    with pytest.raises(HistoryError, match="damaged in study 'low'"):
+    with pytest.raises(HistoryError, match=r"stays as it was.*'low': left out trial 1 \("):
+        export_history([rich_db], path, overwrite=True)
+    assert path.read_bytes() == good
+    with sqlite3.connect(rich_db) as connection:  # now none of them
+        connection.execute("DROP TABLE trial_params")
+    with pytest.raises(HistoryError, match="trial_params"):
         export_history([rich_db], path, overwrite=True)
     assert path.read_bytes() == good
     assert listing(tmp_path) == ["all.parquet", "rich.db"]
@@ -143,12 +161,10 @@ def test_a_failed_export_leaves_the_good_file(rich_db, tmp_path):
         export_history([path], path / "below" / "x.parquet")
 
 
-def test_a_failed_import_leaves_whole_studies(rich_db, empty_db):
-    with sqlite3.connect(rich_db) as connection:
-        connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 14")
-    with pytest.raises(HistoryError, match="damaged in study 'low'"):
-        imported([rich_db], empty_db)
-    assert [len(trials) for _, trials in trials_of(empty_db).values()] == [12]
+def test_a_failed_import_leaves_whole_studies(rich_db, empty_db, tmp_path):
+    with pytest.raises(HistoryError, match=r"none\.db does not exist"):
+        imported([rich_db, tmp_path / "none.db"], empty_db)
+    assert [len(trials) for _, trials in trials_of(empty_db).values()] == [12, 3]
 
 
 def test_an_import_that_breaks_inside_a_study_takes_it_back(rich_db, empty_db):

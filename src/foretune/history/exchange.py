@@ -24,28 +24,32 @@ from optuna.trial import TrialState
 
 from foretune.core import HistoryError
 from foretune.history.attrs import FAILURE, LEASE
-from foretune.history.copies import StudyCopy, copies_of_database, write_copy
-from foretune.history.parquet import ParquetFile, write_parquet
-from foretune.history.rows import Row, checked, to_rows
+from foretune.history.copies import StudyCopy, write_copy
+from foretune.history.parquet import write_parquet
+from foretune.history.rows import BadRowError, Row, checked, to_rows
 from foretune.history.schema import UnknownSchemaError, check_revision, read_heads
 from foretune.history.source import PARQUET, Source, explained, find, label
 from foretune.history.store import open_storage
+from foretune.history.study_reader import copies_of_database
 from foretune.history.tables import StudyHead, UnreadableError
-from foretune.history.wording import counted
 
-_NUMBERED = re.compile(r"-\d+$")
+_NUMBERED = re.compile(r"(-\d+)+$")
 STILL_RUNNING = "was still running when its study was copied"
 
 
 @dataclass
 class Exchanged:
-    """What an export, import or merge did; ``notes`` say what it left out and why."""
+    """What an export, import or merge did; ``notes`` say what it left out and why.
+
+    ``lost`` is what a database holds and nobody can read, a sentence each.
+    """
 
     n_studies: int = 0
     n_trials: int = 0
     n_known: int = 0
     renamed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 def export_history(
@@ -59,20 +63,22 @@ def export_history(
 
     Raises:
         HistoryError: A source cannot be read, a study is not there, there is nothing to write, the
-            file exists and ``overwrite`` is not set, or it cannot be written.
+            file exists and ``overwrite`` is not set or something is lost, or it cannot be written.
     """
     if path.suffix not in PARQUET:
         raise HistoryError(f"expected a file that ends in .parquet, got {path}")
     done = Exchanged()
     with _replacing(path, overwrite=overwrite) as part, _told():
         shelf = _Shelf(lambda name: shelf.digests[name])
-        found = _new(_copies(sources, studies, done.notes), shelf, done)
+        found = _new(_copies(sources, studies, done), shelf, done)
         write_parquet((_renamed(study, rows) for study, rows in found), part)
         lacking = sorted(set(studies or ()) - shelf.digests.keys())
         if lacking:
             raise HistoryError(f"no study {lacking[0]!r} with trials in {_labels(sources)}")
         if not done.n_trials:
             raise HistoryError(f"nothing to export: no trials in {_labels(sources)}")
+        if done.lost and path.exists():
+            raise HistoryError(f"{path} stays as it was, give another file: {done.lost[0]}")
     return done
 
 
@@ -88,7 +94,10 @@ def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
     def digest_of(name: str) -> str:
         with storage.engine.connect() as connection:
             (there,) = copies_of_database(connection, lambda head: head.name == name)
-            return _digest(to_rows(_settled(there)))
+        try:
+            return _digest(to_rows(_settled(checked(there))))
+        except BadRowError:
+            return ""  # nothing is equal to it
 
     with _told(), explained(storage.url):
         shelf = _Shelf(digest_of)
@@ -96,7 +105,7 @@ def import_history(sources: Sequence[Source], storage: RDBStorage) -> Exchanged:
             _check_known(connection)
             for head in read_heads(connection)[0].values():
                 shelf.put(head.name)
-        for study, _ in _new(_copies(sources, None, done.notes), shelf, done):
+        for study, _ in _new(_copies(sources, None, done), shelf, done):
             with storage.engine.begin() as connection:
                 write_copy(connection, study)
     return done
@@ -137,9 +146,10 @@ def _check_known(connection: sa.Connection) -> None:
 
 
 def _copies(
-    sources: Sequence[Source], studies: Collection[str] | None, notes: list[str]
+    sources: Sequence[Source], studies: Collection[str] | None, done: Exchanged
 ) -> Iterator[StudyCopy]:
-    """The studies of all sources, finished; those without trials are noted."""
+    """The studies of all sources, finished; what is left out is noted."""
+    notes = done.notes
 
     def keep(head: StudyHead) -> bool:
         return studies is None or head.name in studies
@@ -148,20 +158,23 @@ def _copies(
         try:
             history = find(source)
             for found in history.copies(keep):
-                whole, bad = checked(found)
                 study = f"study {found.head.name!r}"
-                notes += [
-                    f"{label(source)}, {study}: left out {counted(n, 'trial')} ({why})."
-                    for why, n in bad.items()
-                ]
+                try:
+                    whole = checked(found)
+                except BadRowError as problem:
+                    notes.append(f"{label(source)}: left out {study} ({problem}).")
+                    continue
+                told = [f"{label(source)}, {study}: left out {what}." for what in whole.lost]
+                notes += told
+                done.lost += told[: len(found.lost)]
                 if whole.trials:
                     yield _settled(whole)
-                elif not bad:
-                    notes.append(f"{label(source)}: left out {study} (no trials).")
+                else:
+                    why = "no trial can be read" if whole.lost else "no trials"
+                    notes.append(f"{label(source)}: left out {study} ({why}).")
+            notes += [f"{label(source)}: {note}." for note in history.notes()]
         except UnreadableError as problem:
             raise HistoryError(f"{label(source)} {problem}") from problem
-        if isinstance(history, ParquetFile):
-            notes += [f"{label(source)}: {note}." for note in history.notes()]
 
 
 def _settled(study: StudyCopy) -> StudyCopy:

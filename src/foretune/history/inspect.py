@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, unknown_name
 from foretune.history.attrs import DATA_SOURCE, FAILURE, METRIC, SEARCH, SECONDS, STAND_IN, TASK
+from foretune.history.rows import BadRowError, checked
 from foretune.history.source import Source, find, label
 from foretune.history.tables import FlatTables, StudyHead, UnreadableError
 
@@ -68,7 +69,8 @@ class StudyDetails:
         attrs: The study's user attributes.
         seconds: What its trials took together, as far as they say.
         failures: How often each reason of failure occurred.
-        trials: All trials.
+        trials: All trials that can be read.
+        lost: What cannot be, in words.
     """
 
     summary: StudySummary
@@ -78,6 +80,7 @@ class StudyDetails:
     seconds: float
     failures: Mapping[str, int]
     trials: Sequence[FrozenTrial]
+    lost: Sequence[str] = ()
 
 
 def list_studies(sources: Sequence[Source]) -> tuple[list[StudySummary], list[str]]:
@@ -114,9 +117,12 @@ def show_study(sources: Sequence[Source], name: str | None = None) -> StudyDetai
     summary = wanted[-1]
     source = next(source for source in sources if label(source) == summary.source)
     try:
-        (study,) = find(source).copies(lambda head: head.name == summary.study)
+        (found,) = find(source).copies(lambda head: head.name == summary.study)
+        study = checked(found)
     except UnreadableError as problem:
         raise HistoryError(f"{summary.source} {problem}") from problem
+    except BadRowError as problem:
+        raise HistoryError(f"{summary.source}, study {summary.study!r}: {problem}") from problem
     attrs = study.head.user_attrs
     maximize = study.head.directions[:1] == (MAXIMIZE,)
     told = [t.user_attrs.get(SECONDS) for t in study.trials]
@@ -129,6 +135,7 @@ def show_study(sources: Sequence[Source], name: str | None = None) -> StudyDetai
         seconds=sum(s for s in told if isinstance(s, int | float) and math.isfinite(s)),
         failures=Counter(str(t.user_attrs.get(FAILURE, "no reason recorded")) for t in failed),
         trials=sorted(study.trials, key=lambda t: _rank(t, maximize)),
+        lost=study.lost,
     )
 
 

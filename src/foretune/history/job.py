@@ -95,6 +95,7 @@ def _shown(study: StudyDetails, n_rows: int) -> HistoryReport:
         f"kept in {summary.source}, {_moment(summary.started)} to {_moment(summary.ended)}",
         *(f"failed ({n}): {reason}" for reason, n in study.failures.items()),
         *(f"{name}: {_short(value)}" for name, value in study.attrs.items()),
+        *(f"not shown: {what}" for what in study.lost),
     ]
     return HistoryReport(
         title=f"Study {summary.study}: the best {len(shown)} of {len(study.trials)} trials",

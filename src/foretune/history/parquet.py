@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial
 
-from foretune.history.copies import StudyCopy
+from foretune.history.copies import DAMAGED, StudyCopy
 from foretune.history.frozen import FlatBuilder
-from foretune.history.rows import COLUMNS, REQUIRED, BadRowError, Row, RowParser
+from foretune.history.rows import COLUMNS, ODD, REQUIRED, BadRowError, Row, RowParser
 from foretune.history.tables import FlatTables, Keep, UnreadableError
 from foretune.history.wording import counted
 
@@ -74,6 +74,8 @@ class ParquetFile:
                             raise BadRowError("a trial's number that another row has")
                 except BadRowError as problem:
                     self.bad[str(problem)] += 1
+                except DAMAGED:
+                    self.bad[ODD] += 1
                 if not left[name] and name in trials:
                     _, head, system = parser.studies[name]
                     found = trials.pop(name)

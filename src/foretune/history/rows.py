@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from foretune.history.copies import DAMAGED, StudyCopy
 from foretune.history.schema import distribution_text, parse_distribution
 from foretune.history.tables import StudyHead
+from foretune.history.wording import numbered
 
 REQUIRED = (
     "study_name",
@@ -34,6 +34,7 @@ REQUIRED = (
 )
 COLUMNS = (*REQUIRED, "system_attrs", "study_system_attrs")
 WAYS = {way.name for way in StudyDirection if way is not StudyDirection.NOT_SET}
+ODD = "a cell holds what Optuna does not write"
 Row = dict[str, Any]
 
 
@@ -47,27 +48,36 @@ def to_rows(copy: StudyCopy) -> list[Row]:
     return [writer.row(trial) for trial in copy.trials]
 
 
-def checked(copy: StudyCopy) -> tuple[StudyCopy, Counter[str]]:
-    """A study without the trials that could not be read back, and why how many could not."""
-    writer, parser, bad, trials = _RowWriter(copy), RowParser(), Counter[str](), []
+def checked(copy: StudyCopy) -> StudyCopy:
+    """A study without the trials that could not be read back; they join what is ``lost`` of it.
+
+    Raises:
+        BadRowError: No trial could be, for what the study itself says.
+    """
+    parser, trials = RowParser(), []
+    try:
+        writer = _RowWriter(copy)
+        head, _ = parser.study(writer.shared)
+    except DAMAGED as error:
+        raise BadRowError(ODD) from error
+    bad: dict[str, list[object]] = {}
     for trial in copy.trials:
         try:
-            row = writer.row(trial)
-            head, _ = parser.study(row)
-            parser.trial(row, len(head.directions))
+            parser.trial(writer.row(trial), len(head.directions))
             trials.append(trial)
         except BadRowError as problem:
-            bad[str(problem)] += 1
+            bad.setdefault(str(problem), []).append(trial.number)
         except DAMAGED:
-            bad["a cell holds what Optuna does not write"] += 1
-    return replace(copy, trials=trials), bad
+            bad.setdefault(ODD, []).append(trial.number)
+    lost = [f"{numbered(which)} ({why})" for why, which in bad.items()]
+    return replace(copy, trials=trials, lost=(*copy.lost, *lost))
 
 
 class _RowWriter:
     """Writes the trials of one study as rows."""
 
     def __init__(self, copy: StudyCopy) -> None:
-        self._shared = {
+        self.shared = {
             "study_name": copy.head.name,
             "directions": json.dumps(copy.head.directions),
             "study_attrs": _text(copy.head.user_attrs),
@@ -79,7 +89,7 @@ class _RowWriter:
         """A trial's row."""
         texts = {name: distribution_text(d, self._known) for name, d in trial.distributions.items()}
         points = {str(step): _cell(value) for step, value in trial.intermediate_values.items()}
-        return self._shared | {
+        return self.shared | {
             "number": trial.number,
             "state": trial.state.name,
             "values": None if trial.values is None else json.dumps([*map(_cell, trial.values)]),
@@ -111,6 +121,7 @@ class RowParser:
         name = row["study_name"]
         if not isinstance(name, str) or not name:
             raise BadRowError("no study name")
+        _check_names([name])
         cells = tuple(row.get(c) or "" for c in ("directions", "study_attrs", "study_system_attrs"))
         if name not in self.studies:
             ways = _parsed(cells[0], list, "directions")
@@ -135,10 +146,10 @@ class RowParser:
         if said.keys() != distributions.keys():
             raise BadRowError("params and distributions name different parameters")
         try:
-            params = {
-                name: distribution.to_external_repr(distribution.to_internal_repr(said[name]))
-                for name, distribution in distributions.items()
-            }
+            kept = {name: d.to_internal_repr(said[name]) for name, d in distributions.items()}
+            if not all(map(math.isfinite, kept.values())):
+                raise ValueError("not finite")
+            params = {name: d.to_external_repr(kept[name]) for name, d in distributions.items()}
         except (TypeError, ValueError, OverflowError) as error:
             raise BadRowError("a parameter's value is none of its distribution") from error
         state = TrialState.__members__.get(str(row["state"]))
@@ -190,9 +201,12 @@ def _values(text: object, state: TrialState, n_objectives: int) -> list[float] |
 def _points(text: object) -> dict[int, float]:
     points = _parsed(text, dict, "intermediate")
     try:
-        return {int(step): _number(value, "intermediate") for step, value in points.items()}
+        found = {int(step): _number(value, "intermediate") for step, value in points.items()}
     except ValueError as error:
         raise BadRowError("a step is no whole number") from error
+    if not all(-(2**63) <= step < 2**63 for step in found):
+        raise BadRowError("a step is beyond 64 bits")
+    return found
 
 
 def _number(value: object, column: str) -> float:
@@ -212,7 +226,17 @@ def _parsed(text: object, kind: type, column: str) -> Any:
         value = None
     if not isinstance(value, kind):
         raise BadRowError(f"{column} is no JSON {kind.__name__}")
+    if isinstance(value, dict):
+        _check_names(value)
     return value
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Pass if a database can hold them: JSON can say half of a character."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise BadRowError("a name is no text") from error
 
 
 def _local(text: object) -> datetime | None:

@@ -1,8 +1,8 @@
 """Is a database Optuna's, of which revision, and which studies does it hold?
 
-Optuna's tables are no public interface. Only this file, ``sql.py`` and ``copies.py`` know them,
-and they touch them only where the database says that it is of a revision whose columns were
-checked (`REVISIONS`).
+Optuna's tables are no public interface. Only this file, ``sql.py``, ``study_reader.py`` and
+``copies.py`` know them, and they touch them only where the database says that it is of a revision
+whose columns were checked (`REVISIONS`).
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ def parse_distribution(text: str) -> BaseDistribution | None:
     """The distribution that ``text`` says in JSON; None where it says none."""
     try:
         distribution = json_to_distribution(text)
+        bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
+        return distribution if all(math.isfinite(b) for b in bounds) else None
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
-    bounds = [getattr(distribution, end, 0) for end in ("low", "high")]
-    return distribution if all(math.isfinite(b) for b in bounds) else None
 
 
 def distribution_text(

@@ -5,6 +5,7 @@ SQLite files are always opened read-only here: reading never creates, migrates o
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,16 +22,12 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from foretune.core import mask_url
-from foretune.history.copies import (
-    DAMAGED,
-    StudyCopy,
-    copies_of_database,
-    copies_of_storage,
-)
+from foretune.history.copies import DAMAGED, StudyCopy, copies_of_storage
 from foretune.history.frozen import read_storage
 from foretune.history.parquet import ParquetFile
 from foretune.history.schema import NoOptunaTablesError, UnknownSchemaError, check_revision
 from foretune.history.sql import read_sql
+from foretune.history.study_reader import copies_of_database, strays
 from foretune.history.tables import FlatTables, Keep, UnreadableError
 from foretune.history.urls import file_path, reason
 
@@ -42,14 +39,18 @@ Source = str | Path | BaseStorage
 
 
 class Readable(Protocol):
-    """A history that was found; both methods raise UnreadableError where it is damaged."""
+    """A history that was found; the methods raise UnreadableError where it is damaged."""
 
     def tables(self, keep: Keep, *, outline: bool = False) -> FlatTables:
         """The studies that ``keep`` wants; an outline may lack parameters, curves, attributes."""
         ...
 
     def copies(self, keep: Keep) -> Iterator[StudyCopy]:
-        """The studies that ``keep`` wants, with nothing lost."""
+        """The studies that ``keep`` wants, with nothing lost but what each says it has lost."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What the copies left out that is of no study, in words that follow a name and a colon."""
         ...
 
 
@@ -70,6 +71,11 @@ class Database:
         with explained(self.url), self.engine.connect() as connection:
             yield from copies_of_database(connection, keep)
 
+    def notes(self) -> tuple[str, ...]:
+        """See Readable."""
+        with explained(self.url), self.engine.connect() as connection:
+            return tuple(f"left out {what}" for what in strays(connection))
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -87,6 +93,10 @@ class Storage:
             yield from copies_of_storage(self.storage, keep)
         except (AssertionError, SQLAlchemyError, *DAMAGED) as error:  # Optuna checks no row
             raise UnreadableError(f"is damaged ({type(error).__name__})") from error
+
+    def notes(self) -> tuple[str, ...]:
+        """See Readable; Optuna tells of none."""
+        return ()
 
 
 def label(source: Source) -> str:
@@ -186,8 +196,8 @@ def _database(engine: sa.Engine, url: str, fallback: Callable[[], BaseStorage]) 
     except NoOptunaTablesError as error:
         raise UnreadableError("holds no Optuna tables") from error
     except UnknownSchemaError as error:
-        if error.revision is None:
-            raise UnreadableError("is incomplete, or older than Optuna 1.0") from error
+        if not re.fullmatch(r"v[\w.]{1,20}", str(error.revision), re.ASCII):
+            raise UnreadableError("is incomplete or damaged, or older than Optuna 1.0") from error
         try:
             return Storage(fallback())
         except RuntimeError:

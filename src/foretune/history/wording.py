@@ -28,6 +28,18 @@ def named(names: Sequence[str]) -> str:
     return f"{counted(len(names), 'study')}: {shown}{', ...' if len(names) > 3 else ''}"
 
 
+def numbered(trials: Sequence[object]) -> str:
+    """Trials by number, the first few of many.
+
+    >>> numbered([7]), numbered([0, 3, 4, 8])
+    ('trial 7', '4 trials: 0, 3, 4, ...')
+    """
+    shown = ", ".join(str(number) for number in trials[:3])
+    if len(trials) == 1:
+        return f"trial {shown}"
+    return f"{counted(len(trials), 'trial')}: {shown}{', ...' if len(trials) > 3 else ''}"
+
+
 def whose(*, own: int, shipped: int) -> str:
     """How many studies there are to learn from, and whose.
 
