@@ -13,6 +13,7 @@ MODEL_PARAM = "model"
 _MAX_TASK_COLUMNS = 20  # more than that is noise below some fifty tasks (PEERS: do not build)
 _TASKS_PER_COLUMN = 4
 _MAX_MODEL_COLUMNS = 12
+_NOTHING = 1e-9  # squared length of a column that the others explain
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,22 @@ class Columns:
     def fit(
         cls, tables: Iterable[Mapping[str, float]], limit: int, first: Collection[str] = ()
     ) -> Columns:
-        """The ``limit`` names that vary: those of ``first``, then what most tables hold."""
+        """The ``limit`` names that tell most: those of ``first``, then what most tables hold.
+
+        Of names that are held equally often, each pick is the one that explains most of what the
+        picks before it leave of all the others (column subset selection): of a dozen numbers that
+        all say text or image one is enough.
+        """
         rows = [t for t in tables if t]
         values = {n: np.array([t[n] for t in rows if n in t]) for t in rows for n in t}
         varying = [n for n, v in values.items() if len(v) * 2 >= len(rows) and np.ptp(v) > 0]
-        names = tuple(
-            sorted(sorted(varying, key=lambda n: (n not in first, -len(values[n]), n))[:limit])
-        )
+        ranks: dict[tuple[bool, int], list[str]] = {}
+        for n in sorted(varying):
+            ranks.setdefault((n not in first, -len(values[n])), []).append(n)
+        picked: list[str] = []
+        for rank in sorted(ranks):
+            picked += _telling(rows, ranks[rank], picked)[: max(limit - len(picked), 0)]
+        names = tuple(sorted(picked))
         mean = np.array([values[n].mean() for n in names])
         sd = np.array([values[n].std() for n in names])
         return cls(names, mean, sd)
@@ -45,6 +55,24 @@ class Columns:
 
     def _terms(self) -> Iterable[tuple[str, float, float]]:
         return zip(self.names, self.mean, self.sd, strict=True)
+
+
+def _telling(
+    rows: Sequence[Mapping[str, float]], names: Sequence[str], known: Sequence[str]
+) -> list[str]:
+    """The names in the order in which they explain what those before, and ``known``, leave."""
+    wanted = [*known, *names]
+    X = np.array([[row.get(n, np.nan) for n in wanted] for row in rows], float)
+    X = np.nan_to_num((X - np.nanmean(X, 0)) / np.nanstd(X, 0))
+    order: list[int] = []
+    while len(order) < len(wanted):
+        shared = X.T @ X
+        explained = (shared**2).sum(1)  # not by its own length: what is left may be but noise
+        explained[order] = -1.0
+        pick = len(order) if len(order) < len(known) else int(explained.argmax())
+        X = X - np.outer(X[:, pick], shared[pick] / max(shared[pick, pick], _NOTHING))
+        order.append(pick)
+    return [wanted[j] for j in order[len(known) :]]
 
 
 @dataclass(frozen=True)

@@ -160,13 +160,13 @@ class MetaModel:
     ) -> np.ndarray:
         if pool is None:
             pool = candidates(self.tasks, np.random.default_rng(0))
-        past = [t.descriptors for t in self.regressors.tasks.tasks]
+        shares = self._shares(task, [t.descriptors for t in self.regressors.tasks.tasks])
+        pool, scores = self.regressors.relied_upon(pool, shares)
         seconds = self.relative_seconds(self.inputs(pool, self.codec, task=task, models={}))
+        seconds = seconds if max(threshold, kappa) > 0 else None
         picks = greedy(
-            self.regressors.predict(pool), size, weights=self._shares(task, past),
-            log_seconds=seconds if max(threshold, kappa) > 0 else None, threshold=threshold,
-            kappa=kappa,
-        )  # fmt: skip
+            scores, size, weights=shares, log_seconds=seconds, threshold=threshold, kappa=kappa
+        )
         return pool[picks]
 
     def _shares(self, task: Descriptors, past: list[Descriptors]) -> np.ndarray:
