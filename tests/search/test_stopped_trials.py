@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from foretune import MetaSampler
+from foretune import MetaPruner, MetaSampler
 from foretune.meta.experts import Inputs, TargetExpert
 from foretune.search.meta_fits import TargetFits
+from foretune.search.meta_observe import StudyView
 from foretune.search.meta_stopped import outlook, shares
 from foretune.search.pauses import STOP_KEY
 
@@ -60,6 +63,84 @@ def test_a_paused_trial_counts_as_it_was_predicted():
     score, sd = outlook([trial([0.9]), paused, running], 1.0)
     np.testing.assert_allclose(score, [0.9, 0.7, np.nan])
     assert sd[1] > 0.0
+
+
+def put_aside(reports: list[float], stop: object = None, **last: object) -> FrozenTrial:
+    """A paused trial; with ``resumed`` one that was taken up again."""
+    return create_trial(
+        state=TrialState.RUNNING, params={"x": 0.5}, distributions={"x": X},
+        intermediate_values=dict(enumerate(reports, start=1)),
+        system_attrs={} if stop is None else {STOP_KEY: stop},
+        user_attrs={"pauses": [{"at": 0.0, **last}], "seconds": 2.0},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        None,
+        {},
+        {"step": 2, "score": 0.7, "interval": [0.6, 0.8]},
+        {"step": 1, "score": 0.7, "interval": [0.6, 0.8]},  # before the last report: out of date
+        {"score": math.nan, "interval": [0.6, 0.8]},
+    ],
+)
+@pytest.mark.parametrize("n_done", [0, 2, 5])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_paused_trial_is_read_as_a_stopped_one(stop: object, n_done: int, sign: float):
+    done = [trial([sign * v for v in saturating(0.9 - 0.05 * k)]) for k in range(n_done)]
+    reports = [sign * v for v in saturating(0.6)[:2]]
+    pair = [stopped(reports, stop), put_aside(reports, stop)]
+    for found in (*outlook([*done, *pair], sign), shares([*done, *pair])):
+        np.testing.assert_array_equal(found[-2], found[-1])
+    score = outlook([*done, pair[1]], sign)[0][-1]
+    assert np.isfinite(score)
+    assert (score == pytest.approx(sign * 0.7)) == (stop is not None and stop.get("step") == 2)
+
+
+def test_what_a_paused_trial_took_counts_by_its_share():
+    study = optuna.create_study(direction="maximize")
+    study.add_trials([trial(saturating(0.9)) for _ in range(2)])
+    study.add_trial(put_aside(saturating(0.5)[:2]))
+    study.add_trial(put_aside(saturating(0.5)[:2], resumed=1.0))
+    view = StudyView.of(study.trials, study.direction, 9)
+    np.testing.assert_allclose(np.exp(view.log_seconds[2]), 8.0)  # 2 s for a quarter
+    assert np.isnan(view.log_seconds[3])  # runs: how far it is nobody knows
+    assert view.running.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_seconds_put_aside_are_not_seconds_of_the_trial(ended: bool):
+    """A study of a loop of one's own, whose trials do not say what they took."""
+    began = datetime.datetime(2026, 1, 1)
+    start = began.timestamp()
+    pauses = [{"at": start + 2.0, "resumed": start + 1000.0}, {"at": start + 1003.0}]
+    aside = create_trial(
+        state=TrialState.RUNNING, params={"x": 0.5}, distributions={"x": X},
+        intermediate_values={1: 0.1}, user_attrs={"pauses": pauses},
+    )  # fmt: skip
+    aside.datetime_start = began
+    if ended:
+        aside.state = TrialState.PRUNED
+        aside.datetime_complete = began + datetime.timedelta(seconds=9000)
+    assert StudyView.of([aside], StudyDirection.MAXIMIZE, 9).spent_s == pytest.approx(5.0)
+
+
+def test_what_was_taken_up_again_counts_as_predicted_until_it_ends():
+    told = {"step": 1, "score": 0.7, "interval": [0.6, 0.8]}
+    on = put_aside([0.1, 0.2, 0.3], told, resumed=1.0)
+    np.testing.assert_allclose(outlook([trial([0.9]), on], 1.0)[0], [0.9, 0.7])
+
+
+def test_a_pause_without_a_chance_owes_none():
+    """Whoever paused it gave no reasons: the pruner goes on."""
+    study = optuna.create_study(direction="maximize", pruner=MetaPruner())
+    study.add_trials([trial([v + 0.01 * k for v in saturating(0.9)]) for k in range(5)])
+    study.add_trial(put_aside([0.1], {"step": 1}))
+    new = study.ask({"x": X})
+    for step in range(1, 8):
+        new.report(0.0, step)
+    assert new.should_prune()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ _DAMAGED = (
     zlib.error,
 )  # fmt: skip
 META_MAKERS = ("codec", "context", "gp", "network", "normalise", "tasks", "training")
-CURVE_MAKERS = ("codec", "curve_network", "curves", "normalise", "tasks")
+CURVE_MAKERS = (
+    "codec", "curve_network", "curve_transfer", "curves", "normalise", "tasks", "transfer",
+)  # fmt: skip
 _KEPT = 64  # files; the least recently used go first
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from foretune.history import HistoryRecords, StudyRecord
 from foretune.meta import cache as files
 from foretune.meta.codec import Codec
 from foretune.meta.curve_network import (
-    MAX_CONTEXT,
     CurveNetwork,
     PastCurves,
     draw_episodes,
@@ -24,8 +22,11 @@ from foretune.meta.curve_network import (
     untrained,
     with_configurations,
 )
+from foretune.meta.curve_transfer import measure
 from foretune.meta.curves import N_FEATURES, SLOPE_UNIT, Curve, CurveSet, compare, completed
+from foretune.meta.own_curves import Prediction
 from foretune.meta.tasks import common_codec, raw_rows
+from foretune.meta.transfer import Transfer
 
 _log = logging.getLogger(__name__)
 
@@ -34,33 +35,12 @@ _MAX_STUDIES = 256
 _MAX_TRIALS = 256
 _MIN_CURVES = 8  # of a past study, so that an episode has a context and others to ask about
 _MIN_STUDIES = 2
-_GAINS_DIFFER, _PSEUDO = 0.2, 2  # of the unit; pseudo-observations that say so
-_MIN_OWN = 4  # completed curves that a study needs to predict by these alone
 _TEN_PER_CENT = math.log(9.0)  # from a logistic distribution's centre to its 10 and 90 % quantiles
 _CHECKED_AT = (0.25, 0.5)  # of the way: where the study's own completed curves test the history
 _CHECKED = 12  # of them at most, the latest
 _MEAN_ERROR = 2.0 * math.log(2.0)  # of a logistic distribution, in its scales
 _FAR = 30.0  # placed; the hyperbolic sine of more is no number for people
 _BELIEF = 8.0  # checks that what the left-out past tasks said is worth
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a curve will come to, higher is better.
-
-    Attributes:
-        chance: That it ends above the incumbent.
-        score: The expected final score.
-        low: 10 % quantile of it.
-        high: 90 % quantile of it.
-        by: ``history`` or ``study``: whose curves say so.
-    """
-
-    chance: float
-    score: float
-    low: float
-    high: float
-    by: str
 
 
 @dataclass(frozen=True)
@@ -123,9 +103,18 @@ class CurveModel:
         network = train_curves(
             episodes, members=_MEMBERS, n_tasks=len(past), steps=iterations, seed=seed
         )
+        told = measure(network, past, seed)
+        if told.n_tasks:
+            network.evidence = torch.tensor(astuple(told), dtype=torch.float64)
         if path is not None:
             files.save(path, network)
         return cls(codec, network, len(past))
+
+    @property
+    def transfer(self) -> Transfer:
+        """How well the past studies' curves were predicted by members that never saw them."""
+        correlation, error, n_tasks, least = self.network.evidence.tolist()
+        return Transfer(correlation, error, int(n_tasks), least) if n_tasks else Transfer()
 
     def predict(
         self, context: CurveSet, X: np.ndarray, curve: Curve, query: np.ndarray, *, doubt: float
@@ -190,68 +179,6 @@ class CurveModel:
                 errors.append(float((abs(math.asinh(gap) - location) / scale).mean()))
         expected = _MEAN_ERROR * (_BELIEF + len(errors))
         return max(1.0, (_MEAN_ERROR * _BELIEF + sum(errors)) / expected)
-
-
-def by_own_curves(context: CurveSet, curve: Curve) -> Prediction | None:
-    """A prediction by the study's completed curves alone; None while these are too few.
-
-    What the better half of them gained from here to the end is taken to be normal with unknown
-    mean and variance, so that the final score follows a t distribution. Few like curves do not
-    make the next one like them: two pseudo-observations say that gains differ by a fifth of the
-    unit, less where less of the way is left.
-    """
-    if len(context.final) < _MIN_OWN:
-        return None
-    if context.of_best:
-        curve = curve.best_so_far()
-    better = context.final >= np.median(context.final)
-    gain = (context.final - context.at(float(curve.x[-1]))[:, 0])[better]
-    k = len(gain)
-    score = float(curve.value[-1] + gain.mean())
-    x = float(curve.x[-1])
-    expected = _GAINS_DIFFER * context.unit * x / float(min(curve.x[0], context.grid[0]))
-    degrees = k - 1 + _PSEUDO
-    squares = (k - 1) * float(gain.var(ddof=1)) + _PSEUDO * expected**2
-    sd = max(math.sqrt(squares / degrees * (1 + 1 / k)), 1e-3 * context.unit)
-    chance = _student_cdf((score - float(context.final.max())) / sd, degrees)
-    reach = sd * _student_tenth(degrees)
-    return Prediction(chance, score, score - reach, score + reach, "study")
-
-
-def _student_cdf(t: float, degrees: int) -> float:
-    """Of Student's t with whole degrees of freedom (Abramowitz and Stegun 1964, 26.7.3-4)."""
-    theta = math.atan(t / math.sqrt(degrees))
-    cosine = math.cos(theta)
-    if degrees % 2:
-        total, term = theta, cosine * math.sin(theta)
-        for j in range(3, degrees + 1, 2):
-            total += term
-            term *= cosine**2 * (j - 1) / j
-        return 0.5 + total / math.pi
-    total, term = 0.0, math.sin(theta)
-    for j in range(2, degrees + 1, 2):
-        total += term
-        term *= cosine**2 * (j - 1) / j
-    return 0.5 + 0.5 * total
-
-
-@cache
-def _student_tenth(degrees: int) -> float:
-    """The 90 % quantile, by bisection."""
-    low, high = 0.0, 100.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_cdf(middle, degrees) < 0.9 else (low, middle)
-    return low
-
-
-def most_telling(final: np.ndarray) -> np.ndarray:
-    """Rows of at most as many completed curves as training saw: the best half, and the latest."""
-    if len(final) <= MAX_CONTEXT:
-        return np.arange(len(final))
-    best = np.argsort(-final, kind="stable")[: MAX_CONTEXT // 2]
-    latest = [i for i in range(len(final) - 1, -1, -1) if i not in set(best.tolist())]
-    return np.sort(np.concatenate([best, latest[: MAX_CONTEXT - len(best)]]))
 
 
 def _key(past: list[PastCurves], iterations: int, seed: int) -> str:

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foretune.meta.curves import N_FEATURES, SLOPE_UNIT, CurveSet, compare
+from foretune.meta.curves import MAX_CONTEXT, N_FEATURES, SLOPE_UNIT, CurveSet, compare
 from foretune.meta.normalise import normalise
 
-MAX_CONTEXT = 40
 _EPISODES = 3_600  # over all tasks
 _QUERIES = 32
 _GREED = 3.0  # how much likelier a good trial is drawn: its normalised score times this, at most
@@ -73,8 +72,9 @@ def draw_episodes(past: Sequence[PastCurves], rng: np.random.Generator) -> Episo
     for k, study in enumerate(past):
         u = normalise(study.curves.final)[0]
         for _ in range(max(1, _EPISODES // len(past))):
-            drawn = _episode(study, u, rng)
-            if drawn is not None:
+            episode = Episode.draw(study, u, rng)
+            if episode is not None:
+                drawn = episode.rows(study)
                 features.append(drawn[0])
                 targets.append(drawn[1])
                 tasks.append(np.full(len(drawn[1]), k))
@@ -85,29 +85,54 @@ def draw_episodes(past: Sequence[PastCurves], rng: np.random.Generator) -> Episo
     )
 
 
-def _episode(
-    study: PastCurves, u: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray] | None:
-    curves = study.curves
-    n = min(round(math.exp(rng.uniform(0.0, math.log(MAX_CONTEXT)))), len(u) - 1)
-    greed = _GREED * rng.random(2) * (rng.random(2) < 0.8)
-    order = np.argsort(-(greed[0] * u + rng.gumbel(size=len(u))), kind="stable")
-    context = curves.rows(order[:n])
-    rest = order[n:]
-    rest = rest[np.argsort(-(greed[1] * u[rest] + rng.gumbel(size=len(rest))), kind="stable")]
-    j = int(rng.integers(len(curves.grid) - 1))
-    rest = rest[curves.reported[rest, j]][:_QUERIES]
-    unit = context.unit
-    if not len(rest) or unit <= 0:
-        return None
-    x, seen = float(curves.grid[j]), curves.rows(rest)
-    plain = compare(
-        context, x, first_x=float(curves.grid[0]), query=seen.at(x), best=seen.V[:, : j + 1].max(1)
-    )
-    top = int(np.argmax(context.final))
-    target = np.arcsinh((seen.final - context.final[top]) / (unit * SLOPE_UNIT))
-    rows = with_configurations(plain, study.X[rest], study.X[order[top]])
-    return rows, target.astype(np.float32)
+@dataclass(frozen=True)
+class Episode:
+    """Completed curves of a past study, and others of it up to one point.
+
+    Attributes:
+        context: Rows of the completed ones, (n,).
+        asked: Rows of the others, (m,).
+        at: How many points of the grid are seen of these.
+    """
+
+    context: np.ndarray
+    asked: np.ndarray
+    at: int
+
+    @classmethod
+    def draw(cls, study: PastCurves, u: np.ndarray, rng: np.random.Generator) -> Episode | None:
+        """As a running search may come to ask; None where nothing can be asked.
+
+        Args:
+            study: The past study.
+            u: Its normalised scores, (n,).
+            rng: Of the draw.
+        """
+        curves = study.curves
+        n = min(round(math.exp(rng.uniform(0.0, math.log(MAX_CONTEXT)))), len(u) - 1)
+        greed = _GREED * rng.random(2) * (rng.random(2) < 0.8)
+        order = np.argsort(-(greed[0] * u + rng.gumbel(size=len(u))), kind="stable")
+        rest = order[n:]
+        rest = rest[np.argsort(-(greed[1] * u[rest] + rng.gumbel(size=len(rest))), kind="stable")]
+        j = int(rng.integers(len(curves.grid) - 1))
+        rest = rest[curves.reported[rest, j]][:_QUERIES]
+        if not len(rest) or curves.rows(order[:n]).unit <= 0:
+            return None
+        return cls(order[:n], rest, j + 1)
+
+    def rows(self, study: PastCurves) -> tuple[np.ndarray, np.ndarray]:
+        """Features (m, f) and targets (m,) of the trials that are asked about."""
+        curves = study.curves
+        context, seen = curves.rows(self.context), curves.rows(self.asked)
+        x = float(curves.grid[self.at - 1])
+        plain = compare(
+            context, x, first_x=float(curves.grid[0]), query=seen.at(x),
+            best=seen.V[:, : self.at].max(1),
+        )  # fmt: skip
+        top = int(np.argmax(context.final))
+        gap = (seen.final - context.final[top]) / (context.unit * SLOPE_UNIT)
+        rows = with_configurations(plain, study.X[self.asked], study.X[self.context[top]])
+        return rows, np.arcsinh(gap).astype(np.float32)
 
 
 class CurveNetwork(nn.Module):
@@ -121,6 +146,7 @@ class CurveNetwork(nn.Module):
     centre: Tensor
     spread: Tensor
     calibration: Tensor
+    evidence: Tensor
 
     def __init__(self, *, members: int, width: int) -> None:
         super().__init__()
@@ -132,6 +158,7 @@ class CurveNetwork(nn.Module):
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.register_buffer("calibration", torch.zeros(4))
+        self.register_buffer("evidence", torch.zeros(4, dtype=torch.float64))  # see `CurveModel`
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features (N, f) or (M, N, f) to location, scale and raw chance logit, (M, N) each."""
@@ -169,10 +196,7 @@ def train_curves(
     network.centre = torch.from_numpy(episodes.features.mean(0))
     network.spread = torch.from_numpy(np.maximum(episodes.features.std(0), 1e-3))
     features, target = torch.from_numpy(episodes.features), torch.from_numpy(episodes.target)
-    out = [np.zeros(0, int)] * members
-    if n_tasks >= _MIN_TO_LEAVE_OUT:
-        order, n_out = rng.permutation(n_tasks), max(1, n_tasks // _LEFT_OUT)
-        out = [order[np.arange(m * n_out, (m + 1) * n_out) % n_tasks] for m in range(members)]
+    out = left_out(n_tasks, members, rng)
     pools = [np.flatnonzero(~np.isin(episodes.task, tasks)) for tasks in out]
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LR, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -193,6 +217,14 @@ def train_curves(
                 network, features, target > 0, [h[:: len(h) // _CALIBRATED_ON + 1] for h in held]
             )
     return network.eval().requires_grad_(False)
+
+
+def left_out(n_tasks: int, members: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The tasks that each member's training never sees; none where they are fewer than five."""
+    if n_tasks < _MIN_TO_LEAVE_OUT:
+        return [np.zeros(0, int)] * members
+    order, n_out = rng.permutation(n_tasks), max(1, n_tasks // _LEFT_OUT)
+    return [order[np.arange(m * n_out, (m + 1) * n_out) % n_tasks] for m in range(members)]
 
 
 def untrained(width: int, members: int, seed: int) -> CurveNetwork:

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from foretune.history import StudyRecord
 
 MAX_GRID = 64
+MAX_CONTEXT = 40  # completed curves that another one is compared with
 N_FEATURES = 19  # of `compare`
 SLOPE_UNIT = 0.02  # of a study's unit: smaller differences count linearly, larger ones by order
 _LAGS = np.log([1.0, 2.0, 4.0])  # a curve is looked at now, at half and at a quarter of the way

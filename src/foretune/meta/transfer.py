@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,25 @@ class Transfer:
         correlation: Mean rank correlation of predicted and true scores.
         error: Standard error of that mean; infinite where there is nothing to judge by.
         n_tasks: Tasks that were predicted.
+        least: The correlation below which they say next to nothing of each other.
     """
 
     correlation: float = 0.0
     error: float = math.inf
     n_tasks: int = 0
+    least: float = _LEAST
+
+    @classmethod
+    def of(cls, found: Sequence[float], null: Sequence[float], least: float = _LEAST) -> Transfer:
+        """From each task's rank correlation, and its variance if there were none.
+
+        Without a task there is no judgement.
+        """
+        if not found:
+            return cls(least=least)
+        by_chance = math.sqrt(sum(null)) / len(found)
+        between = float(np.std(found)) / math.sqrt(len(found))
+        return cls(float(np.mean(found)), max(by_chance, between), len(found), least)
 
     @property
     def upper(self) -> float:
@@ -42,7 +57,7 @@ class Transfer:
     @property
     def none(self) -> bool:
         """Whether it is certain that next to nothing transfers."""
-        return self.upper < _LEAST
+        return self.upper < self.least
 
 
 def measure(network: DeepKernel, batches: Batches) -> Transfer:
@@ -67,11 +82,7 @@ def measure(network: DeepKernel, batches: Batches) -> Transfer:
         predicted = _predict(network, batches, int(task), rows, shown)[unseen[:, task]].mean(0)
         found.append(spearman(predicted, batches.u[task].numpy()[rows[shown:]]))
         null.append(1.0 / (n - shown - 1))
-    if not found:
-        return Transfer()
-    by_chance = math.sqrt(sum(null)) / len(found)
-    between = float(np.std(found)) / math.sqrt(len(found))
-    return Transfer(float(np.mean(found)), max(by_chance, between), len(found))
+    return Transfer.of(found, null)
 
 
 def _predict(

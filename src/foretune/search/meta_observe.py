@@ -14,14 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.codec import Codec
 from foretune.search.meta_stopped import outlook, shares
-from foretune.search.pauses import is_paused
+from foretune.search.pauses import is_paused, pauses_of, stretches
 from foretune.search.study import RETRIED_FROM, cut_short
 
 PLAN_KEY = "foretune:plan"
 WHY_KEY = "foretune:why"
 _NO_TIME = 1e-3  # seconds: a trial that took less was added, not run
-SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""States in which a trial has asked for every parameter that it has."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class StudyView:
 
     @cached_property
     def log_seconds(self) -> np.ndarray:
-        """(n,) log seconds of each whole trial, NaN unknown; a stopped one's by its share."""
+        """(n,) log seconds of each whole trial, NaN unknown; of one cut short by its share."""
         with np.errstate(divide="ignore", invalid="ignore"):
             seconds = self._seconds / shares(self.trials)
             return np.log(np.where(seconds > 0, seconds, np.nan))
@@ -161,9 +159,14 @@ def _all_reasons(trials: Sequence[FrozenTrial]) -> dict[int, Mapping[str, Any]]:
     return found
 
 
+def asked_all(trial: FrozenTrial) -> bool:
+    """Whether a trial has asked for every parameter that it has: it ran, to its end or not."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or is_paused(trial)
+
+
 def configuration(trial: FrozenTrial) -> dict[str, object]:
     """A trial's parameters; where it did not come to ask for all, also what was planned for it."""
-    if trial.state in SCORED:
+    if asked_all(trial):
         return trial.params
     plan = trial.system_attrs.get(PLAN_KEY)
     fixed = trial.system_attrs.get("fixed_params")
@@ -180,4 +183,9 @@ def _seconds(trial: FrozenTrial) -> float:
         number = isinstance(told, int | float) and not isinstance(told, bool)
         return float(told) if number else float("nan")
     seconds = float("nan") if trial.duration is None else trial.duration.total_seconds()
+    if pauses_of(trial) and trial.datetime_start is not None:  # not the time put aside
+        began, end = trial.datetime_start.timestamp(), trial.datetime_complete
+        if end is not None or is_paused(trial):
+            ended = began if end is None else end.timestamp()
+            seconds = sum(b - a for a, b in stretches(trial, began, ended))
     return seconds if seconds >= _NO_TIME else float("nan")

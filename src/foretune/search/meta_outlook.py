@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import ConfigError
 from foretune.meta.cache import cache_folder
-from foretune.meta.curve_model import CurveModel, Prediction, by_own_curves, most_telling
+from foretune.meta.curve_model import CurveModel
 from foretune.meta.curves import Curve, CurveSet, sound
+from foretune.meta.own_curves import Prediction, by_own_curves, most_telling
 from foretune.search.meta_history import recorded
 from foretune.search.meta_prune_budget import Budgets
 from foretune.search.study import sign_of
@@ -263,9 +264,16 @@ class CurveReader:
         )
         if model is None:
             _log.info("The history holds no curves to learn from: the study's own will decide.")
-        else:
-            how = "from cache" if model.from_cache else "trained"
-            _log.info("Curves of %d past studies; predictor %s.", model.n_studies, how)
+            return None
+        if model.transfer.none:
+            _log.warning(
+                "The curves of the history's %d studies say nothing of each other's ends (rank"
+                " correlation %.2f, at most %.2f): the study's own will decide.", model.n_studies,
+                model.transfer.correlation, model.transfer.upper,
+            )  # fmt: skip
+            return None
+        how = "from cache" if model.from_cache else "trained"
+        _log.info("Curves of %d past studies; predictor %s.", model.n_studies, how)
         return model
 
     def _say(self, known: _Known, study: Study, text: str) -> None:

@@ -114,4 +114,5 @@ def _chances_since(trials: Sequence[FrozenTrial], done: tuple[int, ...]) -> floa
     """Sum of the chances that trials were stopped with since one was last completed."""
     after = max(done, default=-1)
     reasons = (t.system_attrs.get(STOP_KEY) for t in trials if t.number > after)
-    return sum(float(why["chance"]) for why in reasons if isinstance(why, Mapping))
+    chances = (why.get("chance") for why in reasons if isinstance(why, Mapping))
+    return sum(float(chance) for chance in chances if isinstance(chance, int | float))

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from foretune.meta.codec import Codec, ParamCode
 from foretune.meta.conditions import Rule, apply_rules, infer_rules
 from foretune.meta.model import MetaModel
-from foretune.search.meta_observe import SCORED, StudyView
+from foretune.search.meta_observe import StudyView, asked_all
 from foretune.search.meta_related import Related
 
 _MAX_HISTORY_ROWS = 2_000
@@ -127,7 +127,7 @@ def believe(
             related = np.concatenate(rows)
             related = related[:: len(related) // _MAX_HISTORY_ROWS + 1]
     own = Codec(tuple(params))
-    whole = np.array([t.state in SCORED for t in view.trials], bool)
+    whole = np.array([asked_all(t) for t in view.trials], bool)
     raw = view.raw(own)[whole] if len(view.trials) else np.zeros((0, len(params)))
     if related is not None and model is not None:
         known = own.translate(related, model.codec)
@@ -149,7 +149,7 @@ def _unseen(
     names = {n for k in tasks for n in model.signatures[k]} - shown
     if not names:
         return []
-    rows = model.codec.to_raw([t.params for t in view.trials if t.state in SCORED])
+    rows = model.codec.to_raw([t.params for t in view.trials if asked_all(t)])
     believed = []
     for j, param in enumerate(model.codec.params):
         if param.name not in names:

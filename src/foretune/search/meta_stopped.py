@@ -8,6 +8,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.curves import Curve, CurveSet, sound
+from foretune.meta.own_curves import by_own_curves, most_telling
 from foretune.search.meta_prune_budget import Budgets
 from foretune.search.pauses import STOP_KEY, is_paused
 
@@ -17,10 +18,10 @@ _IN_INTERVAL = 2.0 * 1.2815515594600038  # standard deviations between the 10 an
 def outlook(trials: Sequence[FrozenTrial], sign: float) -> tuple[np.ndarray, np.ndarray]:
     """Scores of trials, and how uncertain each is.
 
-    A stopped or paused trial's is what was predicted then and kept with the trial (as
-    `foretune.MetaPruner` does), a stopped one's else what the study's own completed curves say of
+    A stopped or paused trial's is what was predicted after its last report and kept with the trial
+    (as `foretune.MetaPruner` and freeze-thaw do), else what the study's own completed curves say of
     it; while these are too few, its last value, at most the completed trials' median, as uncertain
-    as the completed trials differ.
+    as the completed trials differ. One that was taken up again counts as it was predicted.
 
     Args:
         trials: Trials in any state.
@@ -30,8 +31,6 @@ def outlook(trials: Sequence[FrozenTrial], sign: float) -> tuple[np.ndarray, np.
         Scores (n,), higher is better, NaN where a trial has none (yet); and their standard
         deviations (n,), 0 where the score was measured.
     """
-    from foretune.meta.curve_model import by_own_curves  # torch
-
     score, sd = np.full(len(trials), np.nan), np.zeros(len(trials))
     for i, trial in enumerate(trials):
         if trial.state == TrialState.COMPLETE and trial.value is not None:
@@ -39,11 +38,12 @@ def outlook(trials: Sequence[FrozenTrial], sign: float) -> tuple[np.ndarray, np.
     measured = score[~np.isnan(score)]
     untold = []
     for i, trial in enumerate(trials):
-        if trial.state == TrialState.PRUNED or not trial.state.is_finished():
-            told = _told(trial, sign)
+        cut = _cut(trial)
+        if cut or not trial.state.is_finished():
+            told = _told(trial, sign, fresh=cut)
             if told is not None:
                 score[i], sd[i] = told
-            elif trial.state == TrialState.PRUNED or is_paused(trial):
+            elif cut:
                 untold.append(i)
     if not untold:
         return score, sd
@@ -73,7 +73,7 @@ def shares(trials: Sequence[FrozenTrial]) -> np.ndarray:
     for i, trial in enumerate(trials):
         if trial.state == TrialState.COMPLETE:
             share[i] = 1.0
-        elif trial.state == TrialState.PRUNED and trial.intermediate_values and budgets.longest:
+        elif _cut(trial) and trial.intermediate_values and budgets.longest:
             last = budgets.last_step(trial.params, None) + budgets.zero
             share[i] = min(1.0, (max(trial.intermediate_values) + budgets.zero) / max(1, last))
     return share
@@ -83,10 +83,24 @@ def _reported(trial: FrozenTrial) -> bool:
     return any(map(sound, trial.intermediate_values.values()))
 
 
-def _told(trial: FrozenTrial, sign: float) -> tuple[float, float] | None:
-    """What the pruner predicted, if it left a sound prediction."""
+def _cut(trial: FrozenTrial) -> bool:
+    """Whether a trial was stopped, or is put aside, before its end."""
+    return trial.state == TrialState.PRUNED or is_paused(trial)
+
+
+def _told(trial: FrozenTrial, sign: float, *, fresh: bool) -> tuple[float, float] | None:
+    """What the pruner predicted, if it left a sound prediction.
+
+    Args:
+        trial: A trial.
+        sign: -1 where a lower value is better.
+        fresh: Only if the trial has reported nothing since.
+    """
     kept = trial.system_attrs.get(STOP_KEY)
     if not isinstance(kept, Mapping):
+        return None
+    step = kept.get("step")
+    if fresh and isinstance(step, int) and step < max(trial.intermediate_values, default=step):
         return None
     numbers = [kept.get("score"), *(kept.get("interval") or ())]
     if len(numbers) != 3 or not all(isinstance(v, int | float) and sound(v) for v in numbers):
@@ -97,8 +111,6 @@ def _told(trial: FrozenTrial, sign: float) -> tuple[float, float] | None:
 
 def _own_curves(trials: Sequence[FrozenTrial], sign: float) -> tuple[Budgets, CurveSet | None]:
     """How long trials run, and the completed ones' curves where these say anything."""
-    from foretune.meta.curve_model import most_telling  # torch
-
     done = [
         t
         for t in trials

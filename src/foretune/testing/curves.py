@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
@@ -60,6 +60,28 @@ def past_curves(*, n_tasks: int = 8, n_trials: int = 40, sign: float = 1.0) -> H
             )  # fmt: skip
         study.add_trials(trials)
     return read_history(storage)
+
+
+def mixed_up(records: HistoryRecords, *, what: str) -> HistoryRecords:
+    """The same with the values of each step (``curves``) or the configurations dealt out anew.
+
+    Args:
+        records: From `past_curves`.
+        what: ``curves``: a curve's beginning says nothing of its end; ``configurations``: it does,
+            and its configuration says nothing.
+    """
+    rng, studies = np.random.default_rng(0), []
+    for study in records.studies:
+        n = len(study.values)
+        if what == "configurations":
+            dealt = rng.permutation(n)
+            columns = tuple(replace(c, values=c.values[dealt]) for c in study.columns)
+            studies.append(replace(study, columns=columns))
+        else:
+            V = rng.permuted(study.curves.value.reshape(n, -1), axis=0)
+            curves = replace(study.curves, value=V.reshape(-1))
+            studies.append(replace(study, curves=curves, values=V[:, -1].copy()))
+    return replace(records, studies=tuple(studies))
 
 
 @dataclass(frozen=True)
