@@ -8,12 +8,12 @@ import platform
 import threading
 import time
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from types import TracebackType
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from foretune.core.processes import began, exists, this_machine
 from foretune.history.attrs import LEASE
 from foretune.search.pauses import is_paused
 
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 LASTS_S = 120.0  # a process of another machine that is silent for so long is gone
 RENEWED_S = 20.0  # several attempts fit in before anyone gives it up
 UNSIGNED_S = 5.0  # between a trial's beginning and its first signature: one write (taste)
-_DEAD = ("Z", "X")  # states of a process that has ended
 
 
 class Lease:
@@ -91,15 +90,15 @@ def holder_lives(attributes: Mapping[str, object]) -> bool:
     lease = attributes.get(LEASE)
     if not isinstance(lease, Mapping):
         return False
-    pid, here = int(lease.get("pid", 0)), _this_machine()
+    pid, here = int(lease.get("pid", 0)), this_machine()
     if here is not None and lease.get("machine") == here:
-        began = _began(pid)
-        return pid != os.getpid() and began is not None and began == lease.get("began")
+        start = began(pid)
+        return pid != os.getpid() and start is not None and start == lease.get("began")
     if time.time() > float(lease.get("until", 0.0)):
         return False
     if lease.get("host") != platform.node() or "machine" in lease:
         return True
-    return pid != os.getpid() and _exists(pid)
+    return pid != os.getpid() and exists(pid)
 
 
 def last_sign_of_life(trial: FrozenTrial) -> float:
@@ -117,39 +116,7 @@ def signature() -> dict[str, object]:
         "host": platform.node(),
         "until": time.time() + LASTS_S,
     }
-    machine, began = _this_machine(), _began(os.getpid())
-    if machine is not None and began is not None:
-        signature |= {"machine": machine, "began": began}
+    machine, start = this_machine(), began(os.getpid())
+    if machine is not None and start is not None:
+        signature |= {"machine": machine, "began": start}
     return signature
-
-
-def _this_machine() -> str | None:
-    """This machine since it was last started, and which of its processes this one can see.
-
-    None: the system does not say (it is not Linux).
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def _began(pid: int) -> int | None:
-    """When a process began, in ticks since the machine's start; None: it is not there."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    state, *rest = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in _DEAD else int(rest[18])  # field 22 of proc(5)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is there, and another user's
-        return True
-    return True

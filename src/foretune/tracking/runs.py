@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,10 +24,10 @@ from foretune.core import (
 )
 from foretune.tracking import records
 from foretune.tracking.database import Database
+from foretune.tracking.owner import owner_lives, owner_tags
 
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
-OWNER_TAG = "owner"
 SOURCE = {"mlflow.source.name": "foretune", "mlflow.source.type": "LOCAL"}
 PAUSED = "SCHEDULED"  # MLflow's nearest word for a run that goes on some day
 END = {
@@ -62,10 +60,8 @@ class SearchRuns:
 
     def open(self, at_ms: int) -> None:
         """Go on with the study's parent run, or make one."""
-        tags = records.search_tags(self._plan) | {
-            OWNER_TAG: _this_process(),
-            NOTE_TAG: records.description(self._plan),
-        }
+        note = {NOTE_TAG: records.description(self._plan)}
+        tags = records.search_tags(self._plan) | owner_tags() | note
         with self._database.alone():  # or two processes that begin a study make a parent each
             found = self._find_parent()
             if found is None:
@@ -89,10 +85,7 @@ class SearchRuns:
         """Make the trial's run; nothing where it is open already."""
         if spec.number in self._children:
             return
-        tags = records.trial_tags(self._plan, spec, why) | {
-            PARENT_TAG: self.parent,
-            OWNER_TAG: _this_process(),
-        }
+        tags = records.trial_tags(self._plan, spec, why) | owner_tags() | {PARENT_TAG: self.parent}
         run = self._client.create_run(
             self._database.experiment_id, at_ms, tags | SOURCE, records.trial_name(spec)
         )
@@ -126,7 +119,7 @@ class SearchRuns:
     def resume_trial(self, spec: TrialSpec, why: str, at_ms: int) -> None:
         """Go on with a paused trial's run, maybe of another process."""
         self.find_trial(spec, at_ms)
-        tags = {"status": "running", "resumed": why, OWNER_TAG: _this_process()}
+        tags = {"status": "running", "resumed": why} | owner_tags()
         self._client.log_batch(self._children[spec.number], tags=_tags(tags))
         self._client.update_run(self._children[spec.number], status="RUNNING")
 
@@ -208,7 +201,7 @@ class SearchRuns:
         """
         running = f"{_child_of(self.parent)} AND attributes.status = 'RUNNING'"
         for run in self._search(running, limit=100):
-            if _lives(run.data.tags.get(OWNER_TAG, "")):
+            if owner_lives(run.data.tags):
                 continue
             number = run.data.tags.get("trial", "")
             told = self._plan.ended.get(int(number)) if number.isdigit() else None
@@ -259,21 +252,3 @@ def _dataset(plan: SearchPlan) -> DatasetInput:
     return DatasetInput(
         Dataset(task.name, digest, source_type=task.source, source=source, profile=profile)
     )
-
-
-def _this_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _lives(owner: str) -> bool:
-    """Whether the process ``host:pid`` may be at work; another host's is believed to be."""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return bool(host)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(pid) != os.getpid()
