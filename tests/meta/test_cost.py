@@ -151,6 +151,23 @@ def test_without_a_history_the_first_trial_gives_the_level(seconds_each: float):
     assert within(own.correction(X), np.full(30, math.log(seconds_each))) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (np.ones((30, 3)), np.arange(30.0)),
+        (np.eye(2).repeat(15, axis=0), np.arange(30.0)),
+        (np.eye(30), np.where(np.arange(30) % 2, 700.0, -700.0)),
+        (np.eye(30), 1.0 + 1e-14 * np.arange(30)),
+        (np.random.default_rng(0).random((300, 90)), np.arange(300.0)),
+    ],
+    ids=["one configuration", "two", "absurd seconds", "next to no difference", "many numbers"],
+)
+def test_odd_histories_have_finite_predictions(X: np.ndarray, y: np.ndarray):
+    cost = CostModel.fit([X], [y])
+    assert cost is not None
+    assert np.isfinite(cost.relative(X)).all()
+
+
 def test_numbers_given_as_choices_are_numbers():
     plain = Codec((ParamCode.of("epochs", IntDistribution(1, 8)),))
     choices = Codec((ParamCode.of("epochs", CategoricalDistribution([8, 1, 2, 4])),))

@@ -23,6 +23,7 @@ _STUDENT = 4.0  # degrees of freedom: a trial that met a warm cache, or a busy m
 _LENGTH = 0.25  # of a number's range, by the root of how many there are
 _MAX_ROWS = 20_000
 _MAX_POINTS, _MAX_SEARCHED = 600, 200
+_MAX_NUMBERS = 20_000_000  # in the covariances of all processes: 160 MB
 _MIN_TIMED = 20
 
 
@@ -88,12 +89,13 @@ class CostModel:
         points, which = np.unique(np.concatenate(rows).round(9), axis=0, return_inverse=True)
         level, y, noise, group = _levels(which.reshape(-1), targets, len(points))
         offset = float(y.mean())
-        some = np.random.default_rng(0).permutation(len(points))[:_MAX_POINTS]
-        points, y, noise, group = points[some], y[some] - offset, noise[some], group[some]
         work = Work.of_numbers(points.shape[1]) if work is None else work
+        n_parts = len(parts_of(points[:1], points[:1], work, 1.0))
+        limit = min(_MAX_POINTS, int((_MAX_NUMBERS / n_parts) ** 0.5))
+        some = np.random.default_rng(0).permutation(len(points))[:limit]
+        points, y, noise, group = points[some], y[some] - offset, noise[some], group[some]
         length = float(np.sqrt(np.median(_squared(points, points)))) or 1.0
         parts = parts_of(points, points, work, length)
-        n_parts = len(parts)
         if np.ptp(group) > 0:
             parts.append(((group[:, None] == group).astype(float), _GROUPS_DIFFER))
         alpha, own, variances = _fit(parts, y, np.nan_to_num(noise))
