@@ -184,6 +184,27 @@ def test_cells_of_a_wrong_kind_are_not_numbers(rich_db):
     assert "left out attribute 'task' of 1 study (not readable)." in said
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "rows"),
+    [
+        ("trial_params", "distribution_json", "trial_id = 1 AND param_name = 'lr'"),
+        ("trial_params", "param_name", "trial_id = 1 AND param_name = 'lr'"),
+        ("trials", "datetime_start", "trial_id = 1"),
+        ("trial_user_attributes", "value_json", "trial_id = 1 AND key = 'seconds'"),
+        ("study_user_attributes", "value_json", "study_id = 1 AND key = 'task'"),
+    ],
+)
+def test_text_that_is_no_utf_8_costs_its_cell_alone(rich_db, table, column, rows):
+    (same_data,) = read_history(rich_db, exclude_fingerprint="f00d").notes
+    with sqlite3.connect(rich_db) as connection:
+        changed = connection.execute(
+            f"UPDATE {table} SET {column} = CAST(x'31ff' AS TEXT) WHERE {rows}"
+        )
+        assert changed.rowcount == 1
+    assert len(read_history(rich_db).studies) == 2
+    assert read_history(rich_db, exclude_fingerprint="f00d").notes.count(same_data) == 1
+
+
 def test_one_bad_source_of_many(rich_db, tmp_path):
     records = read_history([tmp_path / "none.db", rich_db, "nosuch://user:secret@host/db"])
     assert len(records.studies) == 2

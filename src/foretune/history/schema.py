@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
@@ -129,3 +133,24 @@ def distribution_text(
 def columns_of(name: str, *columns: str) -> sa.TableClause:
     """A table by its name, with some of its columns."""
     return sa.table(name, *(sa.column(column) for column in columns))
+
+
+@contextmanager
+def any_text(connection: sa.Connection) -> Iterator[None]:
+    """Text that is no UTF-8 as bytes: SQLite's driver would give up the whole query for it."""
+    driver: Any = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    before, driver.text_factory = driver.text_factory, _text
+    try:
+        yield
+    finally:
+        driver.text_factory = before
+
+
+def _text(cell: bytes) -> str | bytes:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell
