@@ -69,6 +69,10 @@ def test_newer_and_older_schemas(rich_db):
     with sqlite3.connect(rich_db) as connection:
         connection.execute("INSERT INTO alembic_version VALUES ('v3.0.0.d')")
     assert len(read_history(rich_db).studies) == 2  # the revision before: the same columns
+    with sqlite3.connect(rich_db) as connection:  # a damaged cell beside the one that decides
+        connection.execute("UPDATE version_info SET schema_version = 'x'")
+        connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1")
+    assert len(read_history(rich_db).studies) == 2
 
 
 def test_locked(rich_db, monkeypatch):

@@ -21,7 +21,6 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from foretune.history.tables import StudyHead
 from foretune.history.wording import counted
 
-SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
 REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
 HEAD = REVISIONS[-1]
 TABLES = frozenset(
@@ -65,15 +64,12 @@ def check_revision(connection: sa.Connection) -> str:
     names = set(sa.inspect(connection).get_table_names())
     if not {"version_info", "studies", "trials"} <= names:
         raise NoOptunaTablesError
-    version = connection.execute(
-        sa.select(columns_of("version_info", "schema_version").c[0])
-    ).scalar()
-    revision = None
+    revision = None  # the older `version_info.schema_version` has been 12 in all of them
     if "alembic_version" in names:
         revision = connection.execute(
             sa.select(columns_of("alembic_version", "version_num").c[0])
         ).scalar()
-    if version != SCHEMA_VERSION or revision not in REVISIONS:
+    if revision not in REVISIONS:
         raise UnknownSchemaError(revision)
     return str(revision)
 
