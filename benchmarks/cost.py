@@ -27,8 +27,10 @@ from optuna.trial import TrialState
 from foretune import MetaPruner, read_history
 from foretune.history import HistoryRecords, StudyRecord
 from foretune.meta.context import Context
-from foretune.meta.cost import CostModel, OwnSeconds, columns
+from foretune.meta.cost import ANY_LEVEL, CostModel
+from foretune.meta.own_seconds import OwnSeconds
 from foretune.meta.tasks import Task, Tasks, build_tasks
+from foretune.meta.work import Work, work_rows
 
 AFTER = (0, 1, 3, 10)  # trials of the new task
 FACTOR = 1.5
@@ -101,15 +103,13 @@ def _within(past: Tasks, task: Task, new: Tasks, *, apart: bool) -> list[float]:
 
     def rows(raw: np.ndarray, of: Task) -> np.ndarray:
         described = context.rows(raw, past.codec, task={}, models=of.models)
-        return np.concatenate(
-            [past.codec.encode(raw) * columns(past.codec), described[:, len(context.task.names) :]],
-            axis=1,
-        )
+        worked = work_rows(past.codec, past.codec.encode(raw))
+        return np.concatenate([worked, described[:, len(context.task.names) :]], axis=1)
 
     timed = np.isfinite(task.log_seconds)
     log_seconds = task.log_seconds[timed]
     raw = past.codec.translate(task.raw[timed], new.codec)
-    X, E = rows(raw, task), new.codec.encode(task.raw[timed]) * columns(new.codec)
+    X, E = rows(raw, task), work_rows(new.codec, new.codec.encode(task.raw[timed]))
     shares: list[list[float]] = [[] for _ in AFTER]
     fold = np.random.default_rng(0).permutation(len(X)) % (FOLDS if apart else 1)
     for asked in (fold == k for k in range(fold.max() + 1)):
@@ -120,7 +120,7 @@ def _within(past: Tasks, task: Task, new: Tasks, *, apart: bool) -> list[float]:
             kept = np.array([not apart or key not in known for key in keys], bool)
             seen.append(rows(t.raw[kept], t))
             seconds.append(t.log_seconds[kept])
-        cost = CostModel.fit(seen, seconds)
+        cost = CostModel.fit(seen, seconds, Work.of(past.codec))
         relative = None if cost is None else cost.relative(X)
         for seed in range(ORDERS):
             order = np.random.default_rng(seed).permutation(len(X))
@@ -131,6 +131,7 @@ def _within(past: Tasks, task: Task, new: Tasks, *, apart: bool) -> list[float]:
                     E[first], log_seconds[first],
                     None if relative is None else relative[first],
                     0.0 if cost is None else cost.offset,
+                    ANY_LEVEL if cost is None else cost.spread,
                 )  # fmt: skip
                 predicted = own.correction(E[rest]) + (0.0 if relative is None else relative[rest])
                 if not len(rest):

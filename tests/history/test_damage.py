@@ -69,6 +69,10 @@ def test_newer_and_older_schemas(rich_db):
     with sqlite3.connect(rich_db) as connection:
         connection.execute("INSERT INTO alembic_version VALUES ('v3.0.0.d')")
     assert len(read_history(rich_db).studies) == 2  # the revision before: the same columns
+    with sqlite3.connect(rich_db) as connection:  # a damaged cell beside the one that decides
+        connection.execute("UPDATE version_info SET schema_version = 'x'")
+        connection.execute("UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1")
+    assert len(read_history(rich_db).studies) == 2
 
 
 def test_locked(rich_db, monkeypatch):
@@ -182,6 +186,27 @@ def test_cells_of_a_wrong_kind_are_not_numbers(rich_db):
     said = " ".join(records.notes)
     assert "2 values of parameter 'optimiser' without a place" in said
     assert "left out attribute 'task' of 1 study (not readable)." in said
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "rows"),
+    [
+        ("trial_params", "distribution_json", "trial_id = 1 AND param_name = 'lr'"),
+        ("trial_params", "param_name", "trial_id = 1 AND param_name = 'lr'"),
+        ("trials", "datetime_start", "trial_id = 1"),
+        ("trial_user_attributes", "value_json", "trial_id = 1 AND key = 'seconds'"),
+        ("study_user_attributes", "value_json", "study_id = 1 AND key = 'task'"),
+    ],
+)
+def test_text_that_is_no_utf_8_costs_its_cell_alone(rich_db, table, column, rows):
+    (same_data,) = read_history(rich_db, exclude_fingerprint="f00d").notes
+    with sqlite3.connect(rich_db) as connection:
+        changed = connection.execute(
+            f"UPDATE {table} SET {column} = CAST(x'31ff' AS TEXT) WHERE {rows}"
+        )
+        assert changed.rowcount == 1
+    assert len(read_history(rich_db).studies) == 2
+    assert read_history(rich_db, exclude_fingerprint="f00d").notes.count(same_data) == 1
 
 
 def test_one_bad_source_of_many(rich_db, tmp_path):

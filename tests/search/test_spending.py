@@ -13,7 +13,8 @@ from optuna.trial import create_trial
 from foretune import MetaSampler
 from foretune.config.schema.search import MetaConfig, SearchConfig
 from foretune.core import ConfigError
-from foretune.meta.cost import CostModel, OwnSeconds
+from foretune.meta.cost import CostModel
+from foretune.meta.own_seconds import OwnSeconds
 from foretune.meta.portfolio import greedy
 from foretune.search.front import pareto_front, undominated
 from foretune.search.meta_observe import StudyView

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
@@ -17,7 +21,6 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from foretune.history.tables import StudyHead
 from foretune.history.wording import counted
 
-SCHEMA_VERSION = 12  # Optuna's `version_info.schema_version` since 2019
 REVISIONS = ("v3.0.0.d", "v3.2.0.a")  # Optuna 3.0 to 5.0; the second only adds an index
 HEAD = REVISIONS[-1]
 TABLES = frozenset(
@@ -61,15 +64,12 @@ def check_revision(connection: sa.Connection) -> str:
     names = set(sa.inspect(connection).get_table_names())
     if not {"version_info", "studies", "trials"} <= names:
         raise NoOptunaTablesError
-    version = connection.execute(
-        sa.select(columns_of("version_info", "schema_version").c[0])
-    ).scalar()
-    revision = None
+    revision = None  # the older `version_info.schema_version` has been 12 in all of them
     if "alembic_version" in names:
         revision = connection.execute(
             sa.select(columns_of("alembic_version", "version_num").c[0])
         ).scalar()
-    if version != SCHEMA_VERSION or revision not in REVISIONS:
+    if revision not in REVISIONS:
         raise UnknownSchemaError(revision)
     return str(revision)
 
@@ -129,3 +129,24 @@ def distribution_text(
 def columns_of(name: str, *columns: str) -> sa.TableClause:
     """A table by its name, with some of its columns."""
     return sa.table(name, *(sa.column(column) for column in columns))
+
+
+@contextmanager
+def any_text(connection: sa.Connection) -> Iterator[None]:
+    """Text that is no UTF-8 as bytes: SQLite's driver would give up the whole query for it."""
+    driver: Any = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    before, driver.text_factory = driver.text_factory, _text
+    try:
+        yield
+    finally:
+        driver.text_factory = before
+
+
+def _text(cell: bytes) -> str | bytes:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell

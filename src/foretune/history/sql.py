@@ -19,8 +19,14 @@ from numpy.typing import DTypeLike
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from foretune.history.schema import check_revision, columns_of, parse_distribution, read_heads
-from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, Triple
+from foretune.history.schema import (
+    any_text,
+    check_revision,
+    columns_of,
+    parse_distribution,
+    read_heads,
+)
+from foretune.history.tables import ColumnPages, FlatTables, Keep, ParamKey, StudyHead, Triple
 
 PAGE_ROWS = 50_000
 FEW = 1000  # so many studies can be named in one query
@@ -50,7 +56,26 @@ def read_sql(engine: sa.Engine, keep: Keep, *, outline: bool = False) -> FlatTab
     """
     with engine.connect() as connection, _collector_paused():
         check_revision(connection)
-        return _Reader(connection, keep, outline).tables()
+        wanted = _asked_once(keep)
+        try:
+            return _Reader(connection, wanted, outline).tables()
+        except sa.exc.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+        with any_text(connection):  # only then: it slows every cell
+            return _Reader(connection, wanted, outline).tables()
+
+
+def _asked_once(keep: Keep) -> Keep:
+    """``keep`` for a reader that may have to begin anew: who asks may count."""
+    answers: dict[str, bool] = {}
+
+    def wanted(head: StudyHead) -> bool:
+        if head.name not in answers:
+            answers[head.name] = keep(head)
+        return answers[head.name]
+
+    return wanted
 
 
 @contextmanager

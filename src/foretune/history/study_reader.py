@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.history.copies import StudyCopy
-from foretune.history.schema import columns_of, parse_distribution, read_heads
+from foretune.history.schema import any_text, columns_of, parse_distribution, read_heads
 from foretune.history.tables import Keep, StudyHead
 from foretune.history.wording import counted, numbered
 
@@ -42,7 +40,7 @@ class BadCellError(Exception):
 
 def copies_of_database(connection: sa.Connection, keep: Keep) -> Iterator[StudyCopy]:
     """The studies of a database of a known revision that ``keep`` wants, their sound trials."""
-    with _any_text(connection):
+    with any_text(connection):
         reader = _StudyReader(connection)
         for study, head in read_heads(connection)[0].items():
             if keep(head):
@@ -239,24 +237,3 @@ def _local(cell: object) -> datetime | None:
         return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
     except (ValueError, OverflowError, OSError) as error:
         raise BadCellError("a moment is not ISO 8601") from error
-
-
-@contextmanager
-def _any_text(connection: sa.Connection) -> Iterator[None]:
-    """Text that is no UTF-8 as bytes: SQLite's driver would give up the whole query for it."""
-    driver: Any = connection.connection.dbapi_connection
-    if not isinstance(driver, sqlite3.Connection):
-        yield
-        return
-    before, driver.text_factory = driver.text_factory, _text
-    try:
-        yield
-    finally:
-        driver.text_factory = before
-
-
-def _text(cell: bytes) -> str | bytes:
-    try:
-        return cell.decode()
-    except UnicodeDecodeError:
-        return cell

@@ -17,7 +17,7 @@ from foretune.meta import cache
 from foretune.meta.codec import Codec, choice_key
 from foretune.meta.conditions import Rule, infer_rules
 from foretune.meta.context import Context
-from foretune.meta.cost import CostModel, columns
+from foretune.meta.cost import CostModel
 from foretune.meta.experts import Inputs
 from foretune.meta.network import DeepKernel
 from foretune.meta.placing import SpreadPrior
@@ -26,6 +26,7 @@ from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
 from foretune.meta.training import Batches, train, untrained
 from foretune.meta.transfer import Transfer, measure
+from foretune.meta.work import Work, work_rows
 
 _log = logging.getLogger(__name__)
 
@@ -272,7 +273,8 @@ class MetaModel:
         """Seconds, if the history knows them."""
         tasks = self.tasks.tasks
         seen = [self.inputs(t.raw, self.codec, task=t.descriptors, models=t.models) for t in tasks]
-        return CostModel.fit([self._cost_rows(i) for i in seen], [t.log_seconds for t in tasks])
+        rows, logs = [self._cost_rows(i) for i in seen], [t.log_seconds for t in tasks]
+        return CostModel.fit(rows, logs, Work.of(self.codec))
 
     def relative_seconds(self, inputs: Inputs) -> np.ndarray | None:
         """Log seconds of configurations but for their task's level, (n,); None: not known."""
@@ -281,9 +283,7 @@ class MetaModel:
     def _cost_rows(self, inputs: Inputs) -> np.ndarray:
         """(n, d) what seconds are predicted from: the configuration, and its model's numbers."""
         n_task = len(self.context.task.names)  # a task's own are in its level
-        return np.concatenate(
-            [inputs.history * columns(self.codec), inputs.context[:, n_task:]], axis=1
-        )
+        return np.hstack([work_rows(self.codec, inputs.history), inputs.context[:, n_task:]])
 
 
 def _key(batches: Batches, settings: MetaSettings) -> str:

@@ -9,9 +9,12 @@ from functools import cached_property
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from foretune.meta.cost import Feasibility, OwnSeconds, columns
+from foretune.meta.cost import ANY_LEVEL
 from foretune.meta.experts import Inputs
+from foretune.meta.feasibility import Feasibility
 from foretune.meta.model import MetaModel
+from foretune.meta.own_seconds import OwnSeconds
+from foretune.meta.work import work_rows
 from foretune.search.meta_acquire import Optimiser, row_key, row_keys
 from foretune.search.meta_candidates import Shortlist
 from foretune.search.meta_observe import StudyView
@@ -269,10 +272,11 @@ class Desk:
             self.ask.view.log_seconds[self._timed],
             self._relative_seconds(raw),
             0.0 if cost is None else cost.offset,
+            ANY_LEVEL if cost is None else cost.spread,
         )
 
     def _cost_rows(self, raw: np.ndarray) -> np.ndarray:
-        return self.space.codec.encode(raw) * columns(self.space.codec)
+        return work_rows(self.space.codec, self.space.codec.encode(raw))
 
     def _relative_seconds(self, raw: np.ndarray) -> np.ndarray | None:
         """What the history expects of log seconds but for the task's level, (n,)."""
