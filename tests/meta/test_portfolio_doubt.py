@@ -1,4 +1,4 @@
-"""A portfolio of few past tasks: what was seen to be good, not what nothing is known of."""
+"""A portfolio of few past tasks: what most of them tried, not what nothing is known of."""
 
 import numpy as np
 import optuna

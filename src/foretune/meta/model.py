@@ -125,6 +125,7 @@ class MetaModel:
         threshold: float = 0.0,
         kappa: float = 0.0,
         pool: np.ndarray | None = None,
+        every: bool = False,
     ) -> np.ndarray:
         """Configurations to try first, best first.
 
@@ -135,15 +136,28 @@ class MetaModel:
             threshold: Mean regret that a faster configuration may have above the best one's.
             kappa: Power of the predicted seconds that what one is worth is divided by.
             pool: Raw rows to choose from, (c, p); None: those of the past tasks.
+            every: Also of what few past tasks have tried, where there is what most have.
 
         Returns:
             Raw rows, (k, p).
         """
-        given = b"" if pool is None else pool.tobytes()
+        given = (every, b"" if pool is None else pool.tobytes())
         key = (size, related, threshold, kappa, *sorted((task or {}).items()), given)
         if key not in self._portfolios:
             some = self.of_tasks(related) if related else self
-            self._portfolios[key] = some._cover(size, task or {}, threshold, kappa, pool)
+            if pool is None:
+                pool = candidates(some.tasks, np.random.default_rng(0))
+            shares = some._shares(task or {})
+            pool = pool if every else some.regressors.seen(pool, shares)
+            seconds = some.relative_seconds(
+                some.inputs(pool, some.codec, task=task or {}, models={})
+            )
+            picks = greedy(
+                some.regressors.predict(pool), size, weights=shares,
+                log_seconds=seconds if max(threshold, kappa) > 0 else None, threshold=threshold,
+                kappa=kappa,
+            )  # fmt: skip
+            self._portfolios[key] = pool[picks]
         return self._portfolios[key]
 
     def of_tasks(self, chosen: tuple[int, ...]) -> MetaModel:
@@ -151,29 +165,11 @@ class MetaModel:
         whole = len(chosen) == len(self.tasks.tasks)
         return self if whole else replace(self, tasks=self.tasks.only(chosen))
 
-    def _cover(
-        self,
-        size: int,
-        task: Descriptors,
-        threshold: float,
-        kappa: float,
-        pool: np.ndarray | None,
-    ) -> np.ndarray:
-        if pool is None:
-            pool = candidates(self.tasks, np.random.default_rng(0))
-        shares = self._shares(task, [t.descriptors for t in self.regressors.tasks.tasks])
-        pool, scores = self.regressors.relied_upon(pool, shares)
-        seconds = self.relative_seconds(self.inputs(pool, self.codec, task=task, models={}))
-        seconds = seconds if max(threshold, kappa) > 0 else None
-        picks = greedy(
-            scores, size, weights=shares, log_seconds=seconds, threshold=threshold, kappa=kappa
-        )
-        return pool[picks]
-
-    def _shares(self, task: Descriptors, past: list[Descriptors]) -> np.ndarray:
+    def _shares(self, task: Descriptors) -> np.ndarray:
         """How much each past task with a regressor counts for a new one, (t,), sum 1."""
-        own = np.array([t.weight for t in self.regressors.tasks.tasks])
-        alike = self.context.similarity(task, past)
+        past = self.regressors.tasks.tasks
+        own = np.array([t.weight for t in past])
+        alike = self.context.similarity(task, [t.descriptors for t in past])
         shares: np.ndarray = own if alike is None else own * alike
         return shares / shares.sum()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 
 from foretune.meta.codec import Codec
 from foretune.meta.context import Context
-from foretune.meta.gp import cholesky, condition
+from foretune.meta.gp import cholesky
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.tasks import Task, Tasks
 
 _MAX_CANDIDATES = 1500
-_MAX_RELIED_UPON = 256  # configurations whose deviations are worth their time
+_MOST = 0.5  # of the related tasks, by how much they count
 _ROWS_AT_ONCE = 256  # kernel matrices that fit the processor's cache
 
 
@@ -28,51 +27,35 @@ class Regressors:
     context: Context
     tasks: Tasks
     features: tuple[Features, ...]
-    factors: tuple[Tensor, ...]
-    residuals: tuple[Tensor, ...]
+    alphas: tuple[Tensor, ...]
 
     @classmethod
     def fit(cls, network: DeepKernel, context: Context, tasks: Tasks) -> Regressors:
         """One Cholesky factorisation a task."""
-        features = tuple(_features(network, context, tasks.codec, t.raw, t) for t in tasks.tasks)
-        pairs = zip(tasks.tasks, features, strict=True)
-        residuals = tuple(torch.from_numpy(task.u) - f.mean for task, f in pairs)
-        factors = tuple(cholesky(network.noisy_kernel(f)) for f in features)
-        return cls(network, context, tasks, features, factors, residuals)
+        features, alphas = [], []
+        for task in tasks.tasks:
+            f = _features(network, context, tasks.codec, task.raw, task)
+            residual = torch.from_numpy(task.u) - f.mean
+            L = cholesky(network.noisy_kernel(f))
+            alphas.append(torch.cholesky_solve(residual[..., None], L)[..., 0])
+            features.append(f)
+        return cls(network, context, tasks, tuple(features), tuple(alphas))
 
-    @cached_property
-    def _alphas(self) -> list[Tensor]:
-        pairs = zip(self.residuals, self.factors, strict=True)
-        return [torch.cholesky_solve(r[..., None], L)[..., 0] for r, L in pairs]
+    def seen(self, raw: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Those of the configurations (q, p) that most past tasks have tried; all if none is.
 
-    def relied_upon(self, raw: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The most promising configurations, and what they may be relied upon to come to.
-
-        That is a deviation less than what is predicted, and than a task's best: the best of many
-        predictions is else one of a place where nothing alike was seen.
+        Where past tasks were given the same configurations, what these came to is known. The best
+        of many predictions would be one of a place where nothing alike was seen.
 
         Args:
-            raw: Configurations, (q, p).
-            shares: How much each task counts, (t,).
-
-        Returns:
-            Some of the rows, (c, p), and their scores on each past task, (t, c).
+            raw: Configurations.
+            shares: How much each task counts, (t,), sum 1.
         """
-        if len(raw) > _MAX_RELIED_UPON:
-            hoped = shares @ self.predict(raw)
-            raw = raw[np.argsort(-hoped, kind="stable")[:_MAX_RELIED_UPON]]
-        out = np.empty((len(self.features), len(raw)))
-        for k, (task, features) in enumerate(zip(self.tasks.tasks, self.features, strict=True)):
-            query = self._query(raw, k)
-            change, variance = condition(
-                L=self.factors[k], residual=self.residuals[k],
-                cross=self.network.kernel(features, query),
-                prior_variance=self.network.prior_variance[:, None],
-            )  # fmt: skip
-            mean = query.mean + change
-            sd = (variance.mean(0) + mean.var(0, correction=0)).sqrt()
-            out[k] = (mean.mean(0).clamp(max=float(task.u.max())) - sd).numpy()
-        return raw, out
+        keys = [row.tobytes() for row in raw + 0.0]  # of one NaN, and no negative zero
+        tried = [{row.tobytes() for row in task.raw + 0.0} for task in self.tasks.tasks]
+        by = np.array([[key in own for key in keys] for own in tried], float)
+        most = shares @ by > _MOST
+        return raw[most] if most.any() else raw
 
     def predict(self, raw: np.ndarray) -> np.ndarray:
         """Normalised score of each configuration on each past task, (t, q)."""
@@ -80,10 +63,10 @@ class Regressors:
         return np.concatenate([self._predict(raw[i : i + _ROWS_AT_ONCE]) for i in parts], axis=1)
 
     def _predict(self, raw: np.ndarray) -> np.ndarray:
-        out = np.empty((len(self.features), len(raw)))
+        out = np.empty((len(self.alphas), len(raw)))
         described = self.context.task.names or self.context.model.names
         shared = None if described else self._query(raw, 0)
-        for k, (features, alpha) in enumerate(zip(self.features, self._alphas, strict=True)):
+        for k, (features, alpha) in enumerate(zip(self.features, self.alphas, strict=True)):
             query = shared if shared is not None else self._query(raw, k)
             change = (alpha[:, None] @ self.network.kernel(features, query))[:, 0]
             out[k] = (query.mean + change).mean(0).numpy()

@@ -79,13 +79,19 @@ def recommend(
         if model is None or model.transfer.none:
             return []
         related = Related.of(model, space or {})
-        return _picks(related, numbers(attrs.get("task_descriptors")), n)
+        return _picks(related, numbers(attrs.get("task_descriptors")), n, every=space is None)
 
 
-def _picks(related: Related, descriptors: Mapping[str, float], n: int) -> list[Recommendation]:
+def _picks(
+    related: Related, descriptors: Mapping[str, float], n: int, *, every: bool
+) -> list[Recommendation]:
     pool, model = related.pool(), related.model.of_tasks(related.tasks)
     rows = model.portfolio(
-        n, task=descriptors, threshold=model.settings.selection_threshold, pool=pool
+        n,
+        task=descriptors,
+        threshold=model.settings.selection_threshold,
+        pool=pool,
+        every=every,
     )
     predicted = model.regressors.predict(rows)
     seconds = None
