@@ -126,7 +126,13 @@ def _run(composed: DictConfig) -> None:
         config = to_config(composed)
         resolved = OmegaConf.to_container(composed, resolve=True)
         assert isinstance(resolved, dict)
-        finished = run(config, {str(k): v for k, v in resolved.items()})
+        try:
+            finished = run(config, {str(k): v for k, v in resolved.items()})
+        except KeyboardInterrupt:  # between two trials' work: reading data, measuring the test rows
+            if _is_launched:
+                raise
+            logging.getLogger(__name__).warning("interrupted; the same command goes on from here")
+            finished = False
         if not finished:
             _exit_codes.append(EXIT_INTERRUPTED)
             if settings.mode == RunMode.MULTIRUN and not _is_launched:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -52,6 +54,26 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_completes_rather_than_
             " (select run_uuid from tags where key = 'mlflow.parentRunId')"
         ).fetchone()
     assert n_parents == 1
+
+
+ELSEWHERE = """
+import foretune.run
+def stopped(*args):
+    raise KeyboardInterrupt
+foretune.run.run = stopped
+from foretune.cli import main
+main()
+"""
+
+
+def test_ctrl_c_outside_of_the_trials_is_a_line_and_not_a_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, "task=imdb", "search=random"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "the same command goes on" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(
