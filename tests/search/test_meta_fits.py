@@ -8,7 +8,7 @@ from foretune import MetaSampler
 from foretune.search.meta_fits import TargetFits
 
 
-@pytest.mark.parametrize("n", [4, 5, 11, 30, 54])
+@pytest.mark.parametrize("n", [4, 5, 11, 30, 54, 125])
 def test_a_fit_does_not_depend_on_the_fits_before_it(n):
     rng = np.random.default_rng(0)
     own, doubt, groups = rng.random((n, 3)), np.zeros(n), np.arange(3)

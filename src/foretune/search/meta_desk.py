@@ -221,8 +221,8 @@ class Desk:
         if self.model is None:
             return np.zeros((0, len(self.space.codec.params)))
         best, related = self.model.best, self.related
-        if related is not None and related.can_take(best).any():
-            best = best[related.can_take(best)]
+        if related is not None and (able := related.can_take(best)).any():
+            best = best[able]
         known = self.space.codec.translate(best, self.model.codec)
         return self.space.complete(known, self.rng)
 

@@ -52,7 +52,8 @@ class TargetFits:
         start: Tensor | None,
     ) -> Tensor:  # fmt: skip
         digest = hashlib.blake2b(digest_size=16)
-        for array in (own, y, doubt, groups):
+        begun = np.zeros(0) if start is None else start.numpy()
+        for array in (own, y, doubt, groups, begun):
             digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         key = digest.digest()
         if key not in self._kept:
