@@ -15,7 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import psutil
 
-from foretune.build import Setup, build_setup, start_workers_early
+from foretune.build import Setup, build_setup
+from foretune.build_executor import start_workers_early
 from foretune.config.compose import register_schemas, to_config
 from foretune.config.location import conf_folder
 from foretune.core import Executor, TrialResult, TrialSpec
