@@ -32,7 +32,7 @@ run = Run(SearchConfig(method="bayes", n_trials=n_trials), folder / "study")
 run.storage = open_storage(f"sqlite:///{folder}/history.db")
 tracked = sys.argv[3] == "mlflow"
 record = TrackingConfig(enabled=tracked, folder=str(folder / "mlruns"), log_model=False)
-recipe = FaultyRecipe(folder, epoch_s=0.15)
+recipe = FaultyRecipe(folder, epoch_s=float(sys.argv[4]))
 with build_tracker(record) as tracker, ProcessExecutor(recipe) as run.executor:
     run.observers = (tracker,)
     tracker.search_ended(run())
@@ -123,10 +123,11 @@ def with_signal(pid):
 
 @pytest.fixture
 def planted(tmp_path):
-    """A search on the planted task, of some trials, recorded in MLflow or not."""
+    """A search on the planted task, of some trials and epochs of some seconds, recorded or not."""
 
-    def make(n_trials, *, record, seed=0):
-        command = [sys.executable, "-c", PLANTED, str(tmp_path), str(n_trials), record]
+    def make(n_trials, *, record, epoch_s, seed=0):
+        words = str(tmp_path), str(n_trials), record, str(epoch_s)
+        command = [sys.executable, "-c", PLANTED, *words]
         return Chaos(command, tmp_path / "history.db", seed=seed)
 
     return make
