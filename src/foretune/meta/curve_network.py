@@ -31,6 +31,8 @@ _DROP = 0.25  # of the batches know no configuration: any sampler's parameters m
 _LEFT_OUT = 5  # one task in so many calibrates a member instead of teaching it
 _MIN_TO_LEAVE_OUT = 5
 _CALIBRATED_ON = 6_000  # rows a member
+_SAME = 1e-3  # a column that differs by less in all episodes tells nothing
+_FARTHEST = 4.0  # deviations from a column's mean: beyond, a network knows nothing
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class CurveNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features (N, f) or (M, N, f) to location, scale and raw chance logit, (M, N) each."""
-        h = (features - self.centre) / self.spread
+        h = ((features - self.centre) / self.spread).clamp(-_FARTHEST, _FARTHEST)
         h = h.expand(self.weights[0].shape[0], *h.shape[-2:])
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = h @ weight + bias
@@ -194,7 +196,8 @@ def train_curves(
     rng = np.random.default_rng(seed)
     network = untrained(episodes.features.shape[1], members, seed)
     network.centre = torch.from_numpy(episodes.features.mean(0))
-    network.spread = torch.from_numpy(np.maximum(episodes.features.std(0), 1e-3))
+    spread = episodes.features.std(0)
+    network.spread = torch.from_numpy(np.where(spread > _SAME, spread, np.inf).astype(np.float32))
     features, target = torch.from_numpy(episodes.features), torch.from_numpy(episodes.target)
     out = left_out(n_tasks, members, rng)
     pools = [np.flatnonzero(~np.isin(episodes.task, tasks)) for tasks in out]

@@ -32,6 +32,12 @@ class Prediction:
     high: float
     by: str
 
+    def within(self, least: float, greatest: float) -> Prediction:
+        """The same where scores can only be so low and so high."""
+        values = np.clip((self.score, self.low, self.high), least, greatest).tolist()
+        score, low, high = values
+        return Prediction(self.chance, score, low, high, self.by)
+
 
 def by_own_curves(context: CurveSet, curve: Curve) -> Prediction | None:
     """A prediction by the study's completed curves alone; None while these are too few.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import ConfigError
+from foretune.history.attrs import METRIC_RANGE
 from foretune.meta.cache import cache_folder
 from foretune.meta.curve_model import CurveModel
 from foretune.meta.curves import Curve, CurveSet, sound
 from foretune.meta.own_curves import Prediction, by_own_curves, most_telling
 from foretune.search.meta_history import recorded
 from foretune.search.meta_prune_budget import Budgets
+from foretune.search.meta_values import bounds
 from foretune.search.study import sign_of
 
 _log = logging.getLogger(__name__)
@@ -86,6 +89,7 @@ class _Known:
     incumbent: int = -1
     best: float = float("nan")
     doubt: float = 1.0
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     budgets: Budgets = field(default_factory=Budgets)
     said: set[str] = field(default_factory=set)
     outlooks: dict[tuple[object, ...], Outlook | None] = field(default_factory=dict)
@@ -184,7 +188,8 @@ class CurveReader:
         if prediction is None:
             return None
         return Outlook(
-            prediction=prediction, step=latest, last=last, share=(latest + zero) / (last + zero),
+            prediction=prediction.within(*known.bounds), step=latest, last=last,
+            share=(latest + zero) / (last + zero),
             incumbent=known.incumbent, best=known.best, n_completed=len(context.final), sign=sign,
         )  # fmt: skip
 
@@ -210,6 +215,8 @@ class CurveReader:
         known.numbers, known.context, known.incumbent = numbers, None, -1
         known.outlooks.clear()
         sign = sign_of(study)
+        low, high = sorted(sign * bound for bound in bounds(study.user_attrs.get(METRIC_RANGE)))
+        known.bounds = low, high
         fine = [
             t
             for t in done
