@@ -42,8 +42,7 @@ class DeepKernel(nn.Module):
     """An ensemble of networks, each with h = MLP(x, z), mean mu(h), features phi(h), and a kernel.
 
     k(x, x') = s1 Matern52(phi, phi') + s2 Matern52_ARD(x, x') + c. The plain term keeps structure
-    that the history lacks; the constant absorbs a new task's offset; a stretch of all features is
-    what calibration sets beside the scales. (FSBO, Wistuba and Grabocka
+    that the history lacks; the constant absorbs a new task's offset. (FSBO, Wistuba and Grabocka
     2021, has the first term alone, no learned mean and one member. Where members disagree nothing
     is known: Lakshminarayanan et al. 2017.)
     """
@@ -72,7 +71,6 @@ class DeepKernel(nn.Module):
         start = math.log(0.3) + 0.5 * math.log(p)
         self.log_length = nn.Parameter(torch.full((members, p), start))
         self.log_scales = nn.Parameter(torch.tensor([[0.0, -1.5, -1.5, -3.5]]).repeat(members, 1))
-        self.log_stretch = nn.Parameter(torch.zeros(members), requires_grad=False)
         self.groups: Tensor
         self.register_buffer("groups", groups)
 
@@ -102,8 +100,7 @@ class DeepKernel(nn.Module):
         plain = X * inverse.reshape(self.members, *[1] * len(batch), -1)
         if extra is not None:
             plain = torch.cat([plain, extra.expand(self.members, *extra.shape)], dim=-1)
-        stretch = torch.exp(self.log_stretch).reshape(-1, *[1] * (h.dim() - 1))
-        return Features(h[..., 0], h[..., 1:] * stretch, plain)
+        return Features(h[..., 0], h[..., 1:], plain)
 
     def kernel(self, a: Features, b: Features) -> Tensor:
         """Covariance of noise-free scores, (M, ..., n, m)."""

@@ -120,20 +120,17 @@ def _calibrate(
     settings: MetaSettings,
     rng: np.random.Generator,
 ) -> None:
-    """Refit the kernel's scales, noise and stretch on tasks that each member never saw.
+    """Refit the kernel's scales and noise on tasks that each member never saw.
 
     A network that has seen a task predicts it too well; how much it may be trusted on a new one
-    only tasks that were left out can tell. A scale above the scores' own variance would promise
-    the impossible where nothing alike was tried: beyond it, scores are less alike than expected.
+    only tasks that were left out can tell.
     """
     steps = round(_CALIBRATION_SHARE * settings.meta_iterations)
     if not steps:
         return
-    scores = torch.cat([u[:n] for u, n in zip(batches.u, batches.sizes, strict=True)])
-    ceiling = math.log(max(float(scores.var()), 1e-4))
     network.requires_grad_(False)
-    calibrated = [p.requires_grad_(True) for p in (network.log_scales, network.log_stretch)]
-    optimiser = torch.optim.Adam(calibrated, lr=_CALIBRATION_LR)
+    network.log_scales.requires_grad_(True)
+    optimiser = torch.optim.Adam([network.log_scales], lr=_CALIBRATION_LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         tasks = _draw_tasks(unseen, rng)
@@ -142,8 +139,6 @@ def _calibrate(
         loss.backward()
         optimiser.step()
         schedule.step()
-        with torch.no_grad():
-            network.log_scales[:, 0].clamp_(max=ceiling)
 
 
 def left_out(sizes: np.ndarray, members: int) -> np.ndarray:
