@@ -32,7 +32,7 @@ test: $(STAMP) ## The test suite, two tests at a time (WORKERS=2)
 .PHONY: chaos
 chaos: $(STAMP) ## Kill searches at random moments, share studies between many processes (15 minutes)
 	$(BIN)/python -m pytest -m 'slow or not slow' -k 'not 6-12' -s tests/chaos tests/execute/test_process.py
-	$(BIN)/python benchmarks/executor.py --trials 15
+	$(BIN)/python benchmarks/executor.py
 
 .PHONY: lint
 lint: $(STAMP) ## Style, formatting, types, direction of imports

@@ -24,7 +24,7 @@ from foretune.execute import InlineExecutor, ProcessExecutor
 from foretune.train import TrainRecipe
 
 WORDS = [
-    "task=imdb", "model=bert_tiny", "data.source=packaged", "data.train_rows=128",
+    "task=imdb", "model=bert_tiny", "data.source=packaged",
     "data.validation_rows=64", "data.test_rows=64", "trainer.threads=1",
 ]  # fmt: skip
 PARAMS = {"model": "bert_tiny", "epochs": 2, "batch_size": 16, "dropout": 0.1}
@@ -61,7 +61,8 @@ def make(setup: Setup, config, n_workers: int) -> Executor:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=1024, help="of a trial: 128 take .15 s or more")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, default=200, help="trials of the memory's growth")
     options = parser.parse_args()
@@ -69,7 +70,7 @@ def main() -> None:
 
     register_schemas()
     with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
-        config = to_config(compose("config", overrides=WORDS))
+        config = to_config(compose("config", overrides=[*WORDS, f"data.train_rows={options.rows}"]))
     start_workers_early(config)
     setup = build_setup(config, conf_folder())
 
