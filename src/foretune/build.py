@@ -152,7 +152,7 @@ def build_study(
         history=past,
         budget=budget,
         n_workers=n_workers,
-        model_chosen=setup.selection is not None,
+        model_chosen=bool(setup.selection and setup.selection.get("sure", True)),
     )
     name = study_name_of(setup, config)
     study = open_study(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from foretune.build import build_setup, build_storage, build_study
 from foretune.build_executor import build_executor
@@ -63,6 +64,34 @@ def test_the_chosen_model_leads_and_the_study_remembers_why(config):
     again = narrow(build_setup(config, conf_folder()), config, storage)
     assert list(again.cards) == list(reversed(held["kept"]))
     assert build_study(again, config, storage, {})[0].study_name == study.study_name
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_where_the_support_set_is_not_sure_past_tasks_say_which_model_comes_first(config, sure):
+    storage = build_storage(config)
+    setup = narrow(build_setup(config, conf_folder()), config, storage)
+    assert isinstance(setup.selection["sure"], bool)
+    chosen, other = setup.cards
+    space = {
+        "model": CategoricalDistribution([chosen, other]),
+        "lr": FloatDistribution(1e-4, 1e-2, log=True),
+    }
+    for k in range(4):
+        past = optuna.create_study(
+            storage=storage, study_name=f"past-{k}", direction="maximize", load_if_exists=True
+        )
+        past.set_user_attr("task", f"past-{k}")
+        past.add_trials(
+            optuna.trial.create_trial(
+                params={"model": model, "lr": lr}, distributions=space, value=score - lr
+            )
+            for model, score in ((chosen, 0.5), (other, 0.9))
+            for lr in (setup.space.defaults[0]["lr"], 1e-4, 1e-3, 5e-3)
+        )
+    setup = replace(setup, selection={**setup.selection, "sure": sure})
+    study, _, _ = build_study(setup, config, storage, {})
+    first = study.ask().suggest_categorical("model", [chosen, other])
+    assert first == (chosen if sure else other)
 
 
 def test_other_searches_and_other_wishes_keep_all_models(config):
