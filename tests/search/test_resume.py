@@ -16,9 +16,9 @@ from foretune.config.schema.search import BayesConfig, MetaConfig, SearchConfig
 from foretune.core import Status
 from foretune.execute import ProcessExecutor
 from foretune.history.store import open_storage
-from foretune.search.study import counted
+from foretune.search.study import counted, take_over
 from foretune.testing.faults import FaultyRecipe
-from foretune.testing.planted import Run, planted_history, train_planted
+from foretune.testing.planted import CONDITIONAL, Run, planted_history, train_planted
 
 METHODS = {
     "random": SearchConfig(method="random"),
@@ -72,6 +72,34 @@ def test_a_trial_that_had_no_parameters_yet_is_asked_for_anew(tmp_path):
     again()
     assert sequence(again) == sequence(whole)
     assert len(again.trials) == 15
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_process_that_ended_before_it_signed_its_trial_leaves_no_gap(tmp_path, queued):
+    config = SearchConfig(method="random", n_trials=6)
+    whole = Run(config, tmp_path / "whole")
+    whole()
+
+    def cut(spec, on_epoch):
+        if len(counted(again.study.trials)) == 3:
+            raise KeyboardInterrupt
+        return train_planted(spec, on_epoch)
+
+    again = Run(config, tmp_path / "again", objective=cut)
+    assert again().interrupted  # its fourth trial waits to be run again
+    study = again.study
+    if not queued:
+        again.objective = train_planted
+        again.config = replace(config, n_trials=4)
+        again()
+        study._storage.create_new_trial(study._study_id)  # asked for, and died
+    else:
+        take_over(study, CONDITIONAL)  # it is queued,
+        assert study._pop_waiting_trial_id() is not None  # taken from the queue, and died
+    again.objective = train_planted
+    again.config = config
+    again()
+    assert sequence(again) == sequence(whole)
 
 
 SEARCH = """

@@ -73,6 +73,11 @@ def is_new(trial: FrozenTrial) -> bool:
     return abs(time.time() - trial.datetime_start.timestamp()) < UNSIGNED_S
 
 
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether ``trial`` was begun by a process that ended before it came to sign it."""
+    return trial.state == TrialState.RUNNING and LEASE not in trial.user_attrs and not is_new(trial)
+
+
 def is_running(trial: FrozenTrial, mine: Collection[int] = ()) -> bool:
     """Whether this process (``mine``) or another live one is running ``trial``."""
     if trial.state != TrialState.RUNNING or (trial.number not in mine and is_paused(trial)):

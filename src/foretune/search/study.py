@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
-from foretune.search.lease import is_new, is_running, last_sign_of_life
+from foretune.search.lease import is_lost, is_new, is_running, last_sign_of_life
 from foretune.search.pauses import is_paused, stretches
 from foretune.search.turns import InTurnSampler
 from foretune.space import Space
@@ -196,12 +196,12 @@ def cut_short(trial: FrozenTrial) -> bool:
 
 
 def place(study: Study, number: int) -> int:
-    """How many trials before ``number`` were not cut short.
+    """How many trials before ``number`` were not cut short, nor lost as they began.
 
     What is seeded by it comes out in an interrupted search as it would have without interruption.
     """
     trials = study.get_trials(deepcopy=False)
-    return sum(t.number < number and not cut_short(t) for t in trials)
+    return sum(t.number < number and not cut_short(t) and not is_lost(t) for t in trials)
 
 
 def _own_score(study: Study, trial: FrozenTrial) -> float | None:
@@ -287,6 +287,8 @@ def _queue_again(study: Study, space: Space) -> None:
     for trial in trials:
         if not cut_short(trial) or trial.user_attrs.get(DROPPED) or trial.number in queued:
             continue
-        if not space.problems(trial.params):
-            study.enqueue_trial(trial.params, user_attrs={RETRIED_FROM: trial.number})
+        # One that came from the queue and ended as it began has its values there alone.
+        point = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if not space.problems(point):
+            study.enqueue_trial(point, user_attrs={RETRIED_FROM: trial.number})
             logger.info("trial %d was cut short and is queued again", trial.number)
