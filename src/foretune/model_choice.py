@@ -110,7 +110,7 @@ def _with(
 def _notes(found: ModelChoice) -> tuple[str, ...]:
     others = ", ".join(found.kept[1:])
     kept = f" The search goes on with it and {others}." if others else ""
-    if others and (found.choice.tied or found.choice.unsure):
+    if others and not found.choice.is_sure:
         kept += " Which of them comes first is left to past tasks that tried both."
     ranked = ", ".join(f"{m.name} {m.score:.3f}" for m in found.members[:_SHOWN])
     seen = f"seen from {found.n_rows} labelled rows in {found.probe_s:.1f} s by {found.selector}"

@@ -22,6 +22,7 @@ from foretune.meta.experts import Inputs
 from foretune.meta.network import DeepKernel
 from foretune.meta.placing import SpreadPrior
 from foretune.meta.portfolio import Regressors, candidates, greedy
+from foretune.meta.rows import row_keys
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
 from foretune.meta.training import Batches, train, untrained
@@ -149,13 +150,13 @@ class MetaModel:
                 pool = candidates(some.tasks, np.random.default_rng(0))
             shares = some._shares(task or {})
             pool = pool if every else some.regressors.seen(pool, shares)
-            seconds = some.relative_seconds(
-                some.inputs(pool, some.codec, task=task or {}, models={})
-            )
+            seconds = None
+            if max(threshold, kappa) > 0:
+                inputs = some.inputs(pool, some.codec, task=task or {}, models={})
+                seconds = some.relative_seconds(inputs)
             picks = greedy(
-                some.regressors.predict(pool), size, weights=shares,
-                log_seconds=seconds if max(threshold, kappa) > 0 else None, threshold=threshold,
-                kappa=kappa,
+                some.regressors.predict(pool), size, weights=shares, log_seconds=seconds,
+                threshold=threshold, kappa=kappa,
             )  # fmt: skip
             self._portfolios[key] = pool[picks]
         return self._portfolios[key]
@@ -227,7 +228,7 @@ class MetaModel:
 
     def _recalled(self, raw: np.ndarray) -> np.ndarray:
         """Past tasks' predictions (t, n); a study asks for the same rows and a few more again."""
-        keys = [row.tobytes() for row in raw]
+        keys = row_keys(raw)
         new = [i for i, key in enumerate(keys) if key not in self._predictions]
         if new:
             predicted = self.regressors.predict(raw[new])

@@ -34,8 +34,7 @@ class Prediction:
 
     def within(self, least: float, greatest: float) -> Prediction:
         """The same where scores can only be so low and so high."""
-        values = np.clip((self.score, self.low, self.high), least, greatest).tolist()
-        score, low, high = values
+        score, low, high = np.clip((self.score, self.low, self.high), least, greatest).tolist()
         return Prediction(self.chance, score, low, high, self.by)
 
 

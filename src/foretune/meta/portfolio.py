@@ -12,6 +12,7 @@ from foretune.meta.codec import Codec
 from foretune.meta.context import Context
 from foretune.meta.gp import cholesky
 from foretune.meta.network import DeepKernel, Features
+from foretune.meta.rows import row_keys
 from foretune.meta.tasks import Task, Tasks
 
 _MAX_CANDIDATES = 1500
@@ -51,8 +52,8 @@ class Regressors:
             raw: Configurations.
             shares: How much each task counts, (t,), sum 1.
         """
-        keys = [row.tobytes() for row in raw + 0.0]  # of one NaN, and no negative zero
-        tried = [{row.tobytes() for row in task.raw + 0.0} for task in self.tasks.tasks]
+        keys = row_keys(raw)
+        tried = [set(row_keys(task.raw)) for task in self.tasks.tasks]
         by = np.array([[key in own for key in keys] for own in tried], float)
         most = shares @ by > _MOST
         return raw[most] if most.any() else raw

@@ -157,12 +157,12 @@ class _Search:
                 choice = self.fidelity.choose(self.study, aside, may_begin=allowed)
             if choice is not None and choice.number is not None:
                 self._resume(choice.number, choice.why, so_far)
-            elif choice is not None and (self.running or not so_far.n_unsigned):
+            elif so_far.n_unsigned and not self.running:
+                time.sleep(WAIT_S)  # one that died at its beginning would be missing, or come late
+            elif choice is not None:
                 self._start(so_far)
-            elif self.running or not so_far.n_unsigned:
+            else:
                 break
-            else:  # one that died at its beginning would be missing, or come too late
-                time.sleep(WAIT_S)
         return bool(self.running)
 
     def _start(self, so_far: Progress) -> None:

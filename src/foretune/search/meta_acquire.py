@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foretune.meta.rows import row_keys
+
 _UNIFORM, _LOCAL = 1000, 600
 _TOP = 5
 _ROUNDS, _PARENTS, _CHILDREN = 6, 8, 160
@@ -14,18 +16,6 @@ _FIRST_RADIUS, _SHRINK = 0.1, 0.5
 
 Legalise = Callable[[np.ndarray], np.ndarray]
 Acquisition = Callable[[np.ndarray], np.ndarray]
-
-
-def row_keys(raw: np.ndarray) -> list[bytes]:
-    """Canonical hashes of raw configurations (n, p): equal exactly where every active value is."""
-    plain = np.where(np.isnan(raw), np.inf, raw) + 0.0
-    joined, width = plain.tobytes(), plain.shape[1] * plain.itemsize
-    return [joined[i * width : (i + 1) * width] for i in range(len(raw))]
-
-
-def row_key(row: np.ndarray) -> bytes:
-    """The hash of one configuration (p,)."""
-    return row_keys(row[None])[0]
 
 
 @dataclass(frozen=True)

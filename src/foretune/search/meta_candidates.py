@@ -9,7 +9,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from foretune.meta.codec import Codec
-from foretune.search.meta_acquire import row_key, row_keys
+from foretune.meta.rows import row_key, row_keys
 from foretune.search.meta_values import fitting, same
 
 

@@ -14,8 +14,9 @@ from foretune.meta.experts import Inputs
 from foretune.meta.feasibility import Feasibility
 from foretune.meta.model import MetaModel
 from foretune.meta.own_seconds import OwnSeconds
+from foretune.meta.rows import row_key, row_keys
 from foretune.meta.work import work_rows
-from foretune.search.meta_acquire import Optimiser, row_key, row_keys
+from foretune.search.meta_acquire import Optimiser
 from foretune.search.meta_candidates import Shortlist
 from foretune.search.meta_observe import StudyView
 from foretune.search.meta_related import Related

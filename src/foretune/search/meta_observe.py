@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from foretune.meta.codec import Codec
+from foretune.search.decided import decided
 from foretune.search.meta_stopped import outlook, shares
 from foretune.search.pauses import is_paused, pauses_of, stretches
 from foretune.search.study import RETRIED_FROM, cut_short
@@ -169,11 +170,7 @@ def configuration(trial: FrozenTrial) -> dict[str, object]:
     if asked_all(trial):
         return trial.params
     plan = trial.system_attrs.get(PLAN_KEY)
-    fixed = trial.system_attrs.get("fixed_params")
-    out: dict[str, object] = dict(plan) if isinstance(plan, Mapping) else {}
-    out.update(fixed if isinstance(fixed, Mapping) else {})
-    out.update(trial.params)
-    return out
+    return {**(plan if isinstance(plan, Mapping) else {}), **decided(trial)}
 
 
 def _seconds(trial: FrozenTrial) -> float:

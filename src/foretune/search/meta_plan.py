@@ -11,8 +11,9 @@ import numpy as np
 from foretune.meta.experts import Expert, HistoryExpert, Inputs, TargetExpert
 from foretune.meta.guard import MEMORY, Verdict, contradicts, judge
 from foretune.meta.model import MetaModel
+from foretune.meta.rows import row_key
 from foretune.meta.settings import MetaSettings
-from foretune.search.meta_acquire import Acquisition, row_key
+from foretune.search.meta_acquire import Acquisition
 from foretune.search.meta_desk import Ask, Desk, Plan
 from foretune.search.meta_fits import TargetFits
 from foretune.search.meta_space import believe

@@ -20,6 +20,7 @@ from foretune.history.attrs import METRIC, METRIC_RANGE
 from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
+from foretune.search.decided import decided
 from foretune.search.meta_desk import Ask, Plan
 from foretune.search.meta_history import recorded, turn
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
@@ -172,8 +173,7 @@ class MetaSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]
     ) -> Plan:
         planner = self._planner(study)
-        enqueued = trial.system_attrs.get("fixed_params", {})
-        fixed = {**enqueued, **trial.params}
+        fixed = decided(trial)
         shown = {**trial.distributions, **asked}
         attrs = study.user_attrs
         defaults = self._defaults if self._defaults is not None else attrs.get("default_params", ())

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from foretune.core import HistoryError, Status, TaskInfo
 from foretune.history.attrs import CENSORED, FAILURE, SECONDS, STATUS
+from foretune.search.decided import decided
 from foretune.search.lease import is_lost, is_new, is_running, last_sign_of_life
 from foretune.search.pauses import is_paused, stretches
 from foretune.search.turns import InTurnSampler
@@ -287,8 +288,7 @@ def _queue_again(study: Study, space: Space) -> None:
     for trial in trials:
         if not cut_short(trial) or trial.user_attrs.get(DROPPED) or trial.number in queued:
             continue
-        # One that came from the queue and ended as it began has its values there alone.
-        point = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        point = decided(trial)
         if not space.problems(point):
             study.enqueue_trial(point, user_attrs={RETRIED_FROM: trial.number})
             logger.info("trial %d was cut short and is queued again", trial.number)

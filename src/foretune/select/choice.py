@@ -63,6 +63,11 @@ class Choice:
     unsure: tuple[str, ...]
     reason: str
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the scores tell the chosen model apart from every other one."""
+        return not (self.tied or self.unsure)
+
 
 def choose(candidates: Sequence[Candidate], threshold: float) -> Choice:
     """Of the candidates within ``threshold`` of the best predicted score, the fastest.

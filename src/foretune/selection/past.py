@@ -36,7 +36,7 @@ def selection_attribute(found: ModelChoice) -> dict[str, Json]:
         "n_rows": found.n_rows,
         "chosen": found.choice.name,
         "kept": list(found.kept),
-        "sure": not (found.choice.tied or found.choice.unsure),
+        "sure": found.choice.is_sure,
         "scores": json_safe({m.name: m.score for m in found.members}),
         "probes": json_safe({m.name: _finite(m.probes) for m in found.members}),
     }
