@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import logging
 import os
 import pickle
 import signal
+import sys
 import threading
 from multiprocessing.connection import Connection
 
@@ -62,6 +65,7 @@ class Worker:
                 return
             self.send(Began())
             self.send(answer(objective, spec, self._report))
+            _freeze(len(sys.modules))
 
     def send(self, message: FromWorker) -> None:
         """Say ``message`` to the search."""
@@ -71,6 +75,17 @@ class Worker:
     def _report(self, report: EpochReport) -> Answer:
         self.send(report)
         return Answer(self._pipe.recv())
+
+
+@functools.cache
+def _freeze(n_modules: int) -> None:
+    """Take what is alive out of the collector's sight: 11 ms less of a trial of 0.15 s.
+
+    Between two trials, once for every count of modules, as a first trial imports what later ones
+    need. What is frozen is never collected: the objective is there for the worker's whole life.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class _ToSearch(logging.Handler):
