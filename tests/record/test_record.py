@@ -3,6 +3,7 @@
 import optuna
 import pytest
 
+from foretune.bench.table import table_of
 from foretune.config.schema.data import DataConfig
 from foretune.config.schema.executor import ExecutorConfig
 from foretune.config.schema.record import RecordConfig, RecordedTask
@@ -84,6 +85,25 @@ def test_every_task_gets_the_same_configurations_and_the_file_tells_where_from(c
     assert not list(tmp_path.rglob("*.safetensors"))  # scores are kept, models are not
 
 
+def test_a_task_has_configurations_of_its_own_after_those_of_all(config, tmp_path):
+    record_job(config, Lines())
+    before = studies_of(tmp_path)
+    config.record.own_points = {"image": {"resnet_tiny": 1, "efficientnet_tiny": 2}}
+    record_job(config, Lines())  # a later sitting, of a wider plan: the same studies go on
+    studies = studies_of(tmp_path)
+    keys = {name: [point_key(t.params) for t in s.trials] for name, s in studies.items()}
+    for name, study in studies.items():
+        assert study.study_name == before[name].study_name
+        assert [len(study.trials), len(set(keys[name]))] == [8, 8]
+        assert study.user_attrs["shared_points"] == 5
+        assert "commits_before" in study.user_attrs["recorded"]
+    assert keys["digits"][:5] == keys["digits-01"][:5]
+    assert not set(keys["digits"][5:]) & set(keys["digits-01"][5:])
+    table = table_of(read_history(tmp_path / "record" / "small.parquet"))
+    assert {len(task.configs) for task in table.tasks} <= {5}  # what was run on every task
+    assert {len(task.record.values) for task in table.tasks} <= {8}
+
+
 def test_a_recording_goes_on_where_it_was_stopped(config, tmp_path):
     config.record.budget_s = 1e-3  # the first sitting ends with the first task's first trials
     config.record.only = ["digits"]
@@ -102,11 +122,12 @@ def test_a_plan_that_cannot_be_run_is_named_before_anything_runs():
     plan = RecordConfig(
         tasks=[RecordedTask(task="imdb", packaged="digits"), RecordedTask()],
         only=["nowhere"],
+        own_points={"text": {"minilm": 1}},
         rounds=0,
         budget_s="soon",
     )
     said = " ".join(plan.problems())
-    for part in ("got both", "got neither", "'nowhere'", "record.rounds", "'soon'"):
+    for part in ("got both", "got neither", "'nowhere'", "record.rounds", "'soon'", "'minilm'"):
         assert part in said
 
 

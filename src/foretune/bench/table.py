@@ -26,7 +26,7 @@ from foretune.history.attrs import (
     TASK_DESCRIPTORS,
     TEST_SCORE,
 )
-from foretune.history.seed import FAMILY
+from foretune.history.seed import FAMILY, SHARED_POINTS
 from foretune.space import point_key
 
 MIN_FAMILIES = 3
@@ -41,7 +41,8 @@ class TableTask:
         name: The task.
         family: What tasks of one source share.
         record: The study, for those that learn from it.
-        configs: What was trained; no configuration twice.
+        configs: What was trained, on every task; no configuration twice. What was trained on this
+            task alone is in ``record``, for those that learn from it.
         score: (c,) validation score, higher is better; NaN: the trial failed.
         test: (c,) test score of the same models; NaN: not recorded.
         seconds: (c,) that training took.
@@ -159,6 +160,8 @@ def _task(record: StudyRecord) -> TableTask:
     everything = [_config(record.columns, row) for row in range(len(record.values))]
     rows = list({point_key(c): r for r, c in reversed(list(enumerate(everything)))}.values())
     rows = sorted(r for r in rows if everything[r])
+    shared = record.user_attrs.get(SHARED_POINTS)
+    rows = rows[: shared if isinstance(shared, int) else None]
     score = np.where(record.scored, record.values if record.maximize else -record.values, np.nan)
     seconds = np.where(np.isfinite(record.seconds), record.seconds, np.nan)
     known = seconds[np.isfinite(seconds)]

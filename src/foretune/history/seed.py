@@ -16,6 +16,8 @@ from foretune.history.records import HistoryRecords
 
 SEED_FILE = Path(__file__).with_name("shipped") / "seed.parquet"
 FAMILY = "family"  # study attribute: what tasks of one source share
+SHARED_POINTS = "shared_points"  # of a recorded study: so many configurations, the first ones, are
+# those of every task; the others are its own
 
 
 def seed_history(

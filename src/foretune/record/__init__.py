@@ -3,6 +3,7 @@
 May import everything below a job.
 """
 
-from foretune.record.job import ReadyTask, ready_task, record_job
+from foretune.record.job import record_job
+from foretune.record.ready import ReadyTask, ready_task
 
 __all__ = ["ReadyTask", "ready_task", "record_job"]

@@ -5,41 +5,33 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from optuna.pruners import NopPruner
 from optuna.study import Study
 
-from foretune.build import Setup, build_setup
 from foretune.build_executor import build_executor
-from foretune.config.compose import task_config
-from foretune.config.location import conf_folder
-from foretune.config.schema.data import DataConfig, DataSource
-from foretune.config.schema.model import ModelsConfig
 from foretune.config.schema.record import RecordConfig, RecordedTask
 from foretune.config.schema.root import RootConfig
-from foretune.config.schema.task import TaskConfig
 from foretune.core import (
     Budget,
-    ConfigError,
-    DataError,
     Executor,
     Status,
-    TaskKind,
     TrialSpec,
     derive_seed,
     parse_duration,
-    unknown_name,
 )
 from foretune.history.attrs import installed_versions, study_attributes
 from foretune.history.exchange import export_history
+from foretune.history.seed import SHARED_POINTS
 from foretune.history.store import open_storage
 from foretune.jobs import Report
 from foretune.record.headroom import REPEATS, Headroom, headroom
-from foretune.record.origin import origin_attributes
-from foretune.record.points import listed, planned_points
+from foretune.record.origin import EARLIER, RECORDED, origin_attributes
+from foretune.record.points import listed
+from foretune.record.ready import ReadyTask, ready_task
 from foretune.search import Method, open_study, plan_search, progress, run_search, study_name
 from foretune.search.points import PointSampler
 from foretune.space import Point
@@ -48,7 +40,6 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 METHOD = "recorded plan"
-THREADS = 1  # of every trial, so that their seconds compare
 
 
 class Screen(Protocol):
@@ -57,21 +48,6 @@ class Screen(Protocol):
     def line(self, text: str) -> None:
         """What became of a task's share."""
         ...
-
-
-@dataclass(frozen=True)
-class ReadyTask:
-    """A task of the plan, ready to be run.
-
-    Attributes:
-        config: Of its rows, models and trainer.
-        setup: The same, put together.
-        points: The configurations that are recorded on it.
-    """
-
-    config: RootConfig
-    setup: Setup
-    points: list[Point]
 
 
 def record_job(config: RootConfig, screen: Screen) -> tuple[Report, bool]:
@@ -146,12 +122,12 @@ def _visit(
     """Bring one task to its share of the points; whether it was not interrupted."""
     ready = ready_task(config, task)
     setup, points = ready.setup, ready.points
-    info = setup.data.info
+    info, name = setup.data.info, _name(ready, task, config.record)
     study = open_study(
         storage,
-        name=_name(ready, task, config.record),
+        name=name,
         higher_is_better=info.higher_is_better,
-        attributes=_attributes(ready, task),
+        attributes=_attributes(ready, task, _commits_before(storage, name)),
         sampler=PointSampler(listed(points), space=setup.space, seed=config.record.seed),
         pruner=NopPruner(),
         space=setup.space,
@@ -201,12 +177,27 @@ def _repeat(study: Study, point: Point, executor: Executor, plan: RecordConfig) 
 
 
 def _name(ready: ReadyTask, task: RecordedTask, plan: RecordConfig) -> str:
-    """The name of a task's study; another one if its rows, models or points are others."""
-    identity = {"task": asdict(task), "plan": plan.name, "points": ready.points, "seed": plan.seed}
+    """The name of a task's study; another one if its rows, models or shared points are others."""
+    points = ready.points[: ready.n_shared]
+    identity = {"task": asdict(task), "plan": plan.name, "points": points, "seed": plan.seed}
     return study_name(ready.setup.data.info, "record", identity)
 
 
-def _attributes(ready: ReadyTask, task: RecordedTask) -> dict[str, object]:
+def _commits_before(storage: RDBStorage, name: str) -> list[str]:
+    """Of the checkouts that earlier sittings ran from, the first one first."""
+    import optuna
+
+    try:
+        recorded = optuna.load_study(study_name=name, storage=storage).user_attrs[RECORDED]
+    except KeyError:
+        return []
+    before = [*recorded.get(EARLIER, ()), recorded["commit"]]
+    return list(dict.fromkeys(one for one in before if one))
+
+
+def _attributes(
+    ready: ReadyTask, task: RecordedTask, commits_before: list[str]
+) -> dict[str, object]:
     setup, config = ready.setup, ready.config
     attributes = study_attributes(
         setup.data.info,
@@ -218,65 +209,11 @@ def _attributes(ready: ReadyTask, task: RecordedTask) -> dict[str, object]:
         default_params=[dict(point) for point in setup.space.defaults],
     )
     origin = origin_attributes(
-        setup.data.info, task, config.record, cards=setup.cards, trainer=config.trainer
+        setup.data.info,
+        task,
+        config.record,
+        cards=setup.cards,
+        trainer=config.trainer,
+        commits_before=commits_before,
     )
-    return attributes | origin
-
-
-def ready_task(config: RootConfig, task: RecordedTask) -> ReadyTask:
-    """The task's rows, models and points.
-
-    Raises:
-        ConfigError: The plan names an unknown task or data.
-        DataError: The rows are not those that the plan names.
-    """
-    section = _task_section(task)
-    counts = dict(config.record.points.get(TaskKind(section.kind).modality, {}))
-    counts = {name: n for name, n in counts.items() if n}
-    if not counts:
-        raise ConfigError(f"record.points: expected models for {task.called}, got none")
-    source = DataSource.packaged if task.packaged else config.data.source
-    own = dataclasses.replace(
-        config,
-        task=section,
-        data=DataConfig(
-            source=source,
-            dir=None if task.packaged else config.data.dir,
-            train_rows=task.train_rows,
-            validation_rows=task.validation_rows,
-            test_rows=task.test_rows,
-            seed=config.data.seed,
-            hub_timeout_s=config.data.hub_timeout_s,
-        ),
-        model=ModelsConfig(members=list(counts)),
-        trainer=dataclasses.replace(
-            config.trainer,
-            threads=THREADS,
-            max_length=task.max_length,
-            answer_max_length=task.max_length,
-            answer_stride=task.max_length // 4,
-            checkpoint=False,
-            test_trials=True,
-        ),
-    )
-    setup = build_setup(own, conf_folder())
-    if setup.data.info.stand_in:
-        raise DataError(f"expected the rows of {task.called} itself: {setup.data.line}")
-    info = dataclasses.replace(setup.data.info, name=task.called)
-    setup = dataclasses.replace(setup, data=dataclasses.replace(setup.data, info=info))
-    return ReadyTask(own, setup, planned_points(setup.space, counts, config.record.seed))
-
-
-def _task_section(task: RecordedTask) -> TaskConfig:
-    if task.packaged:
-        from foretune.train.data import PACKAGED
-
-        if task.packaged not in PACKAGED:
-            raise ConfigError(f"record: {unknown_name('packaged data', task.packaged, PACKAGED)}")
-        kind = str(PACKAGED[task.packaged].kind)
-        return TaskConfig(
-            name=task.packaged, kind=kind, packaged=task.packaged, keep=list(task.keep)
-        )
-    section = task_config(task.task, conf_folder())
-    folder = section.folder_name()
-    return dataclasses.replace(section, name=task.called, folder=folder, keep=list(task.keep))
+    return attributes | origin | {SHARED_POINTS: ready.n_shared}

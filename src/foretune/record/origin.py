@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +20,8 @@ from foretune.history.seed import FAMILY
 if TYPE_CHECKING:
     from foretune.train import ModelCard
 
-RECORDED = "recorded"
+RECORDED = "recorded"  # study attribute
+EARLIER = "commits_before"  # in it: of earlier sittings, the first one first
 
 
 def origin_attributes(
@@ -30,6 +31,7 @@ def origin_attributes(
     *,
     cards: Mapping[str, ModelCard],
     trainer: TrainerConfig,
+    commits_before: Sequence[str] = (),
 ) -> dict[str, object]:
     """What a recorded study says beside the attributes that every study has.
 
@@ -47,7 +49,8 @@ def origin_attributes(
             "threads": trainer.threads,
             "weights": {name: _weights(card) for name, card in cards.items()},
             "hardware": hardware(),
-            "commit": commit(),
+            "commit": (here := commit()),
+            EARLIER: [one for one in commits_before if one != here],
         },
     }
 

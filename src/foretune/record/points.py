@@ -1,4 +1,4 @@
-"""Which configurations does a record run on a task? Defaults first, then random ones."""
+"""Which configurations does a record run on a task? Defaults, random ones, its own."""
 
 from __future__ import annotations
 
@@ -25,10 +25,23 @@ def planned_points(space: Space, counts: Mapping[str, int], seed: int) -> list[P
     configuration's rank on one task comparable with its rank on another.
     """
     points = [dict(point) for point in space.defaults]
+    points += _shuffled(space, counts, seed)
+    return list({point_key(point): point for point in points}.values())
+
+
+def own_points(space: Space, counts: Mapping[str, int], seed: int, task: str) -> list[Point]:
+    """As many random points of each model as ``counts`` says, which no other task gets.
+
+    Configurations that every task has tried say how they rank from task to task; those of one task
+    alone say what there is between them.
+    """
+    return _shuffled(space, counts, derive_seed(seed, "own", task))
+
+
+def _shuffled(space: Space, counts: Mapping[str, int], seed: int) -> list[Point]:
     drawn = [_drawn(space, model, seed, k) for model, n in counts.items() for k in range(n)]
     order = np.random.default_rng(derive_seed(seed, "order")).permutation(len(drawn))
-    points += [drawn[k] for k in order]
-    return list({point_key(point): point for point in points}.values())
+    return [drawn[k] for k in order]
 
 
 def listed(points: list[Point]) -> Candidates:

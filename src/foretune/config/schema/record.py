@@ -49,6 +49,7 @@ class RecordConfig:
         name: Names the record's database and file.
         points: Random configurations of each model, by modality; the same on every task of a
             modality. Each model's default comes on top.
+        own_points: The same, after these: configurations that each task has for itself.
         tasks: On what they are run.
         only: Names of the tasks of this sitting; empty: all.
         rounds: Parts that the configurations come in: every task has its share of a part before
@@ -61,6 +62,7 @@ class RecordConfig:
 
     name: str = "seed"
     points: dict[str, dict[str, int]] = field(default_factory=dict)
+    own_points: dict[str, dict[str, int]] = field(default_factory=dict)
     tasks: list[RecordedTask] = field(default_factory=list)
     only: list[str] = field(default_factory=list)
     rounds: int = 3
@@ -94,8 +96,18 @@ class RecordConfig:
                 found.append(
                     f"record.{name}: expected at least {least}, got {getattr(self, name)}."
                 )
-        if any(n < 0 for counts in self.points.values() for n in counts.values()):
-            found.append(f"record.points: expected 0 or more, got {self.points}.")
+        for name in ("points", "own_points"):
+            by_modality = getattr(self, name)
+            if any(n < 0 for counts in by_modality.values() for n in counts.values()):
+                found.append(f"record.{name}: expected 0 or more, got {by_modality}.")
+        for modality, counts in self.own_points.items():
+            known = [model for model, n in self.points.get(modality, {}).items() if n]
+            found += [
+                f"record.own_points.{modality}: expected models of record.points "
+                f"({', '.join(known) or 'none'}), got {model!r}."
+                for model in counts
+                if model not in known
+            ]
         if self.budget_s is not None:
             try:
                 parse_duration(self.budget_s)
