@@ -242,7 +242,7 @@ def _identity(setup: Setup, config: RootConfig) -> dict[str, object]:
         if key not in _IMMATERIAL
     }
     method = dataclasses.asdict(getattr(search, search.method, None) or search.grid)
-    if not method.get("cost_aware", True):  # a study from before there was such a setting
+    if not method.get("cost_aware", True):  # off, or by the budget, which is no part of a study
         del method["cost_aware"]
     return {
         "space": space_of(setup.data.info.kind, setup.all_cards, setup.space_config).fingerprint(),

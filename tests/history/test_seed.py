@@ -48,13 +48,19 @@ def test_it_tells_where_from_and_names_no_machine(shipped):
 
 
 def test_tasks_of_one_kind_have_the_same_configurations(shipped):
-    rows = {}
+    rows, own = {}, []
     for study in shipped.studies:
-        columns = {c.name: c.values[study.scored] for c in study.columns}
-        points = set(zip(columns["lr"].tolist(), columns["dropout"].tolist(), strict=True))
-        rows.setdefault(study.user_attrs["kind"], []).append(points)
+        columns = sorted(study.columns, key=lambda c: c.name)
+        cells = np.nan_to_num(np.stack([c.values for c in columns], axis=1), nan=-1.0)
+        points = list(dict.fromkeys(map(tuple, cells.tolist())))
+        n = study.user_attrs["shared_points"]
+        rows.setdefault(study.user_attrs["kind"], []).append(set(points[:n]))
+        own.append(set(points[n:]))
     for first, *others in rows.values():
         assert all(len(points & first) >= 0.9 * len(first) for points in others)
+    assert min(map(len, own)) >= 25  # and some that no other task has
+    assert not set.intersection(*own)
+    assert len(set.union(*own)) == sum(map(len, own))
 
 
 def test_no_family_is_on_both_sides(shipped):

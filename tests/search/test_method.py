@@ -12,6 +12,7 @@ from foretune.config.schema.search import (
     DEFAULT_TRIALS,
     BayesConfig,
     GridConfig,
+    MetaConfig,
     SearchConfig,
 )
 from foretune.core import Budget, ConfigError, NullObserver, Status
@@ -43,6 +44,23 @@ FLAT = Space((Float("lr", 1e-5, 1e-2, log=True), Choice("optimiser", ("adam", "s
 )
 def test_the_name_says_exactly_what_it_is(config, space, name):
     assert build_method(config, space).description == name
+
+
+@pytest.mark.parametrize(
+    ("config", "budget", "weighs"),
+    [
+        (SearchConfig(method="meta", budget_s=90), Budget(None, 90.0), True),
+        (SearchConfig(method="meta"), Budget(DEFAULT_TRIALS, 180.0), True),  # a CPU's default
+        (SearchConfig(method="meta"), Budget(DEFAULT_TRIALS, None), False),
+        (SearchConfig(method="meta", n_trials=5, budget_s=90), Budget(5, 90.0), False),
+        (SearchConfig(method="meta", objectives=["score", "seconds"]), Budget(None, 90.0), False),
+        (SearchConfig(method="meta", meta=MetaConfig(cost_aware=False)), Budget(None, 90.0), False),
+        (SearchConfig(method="meta", n_trials=5, meta=MetaConfig(cost_aware=True)), None, True),
+    ],
+)
+def test_seconds_are_weighed_where_they_alone_were_limited(config, budget, weighs):
+    sampler = build_method(config, FLAT, budget=budget).sampler
+    assert sampler._spending.cost_aware is weighs
 
 
 def test_a_grid_larger_than_the_budget_says_so():

@@ -67,6 +67,27 @@ def test_kappa_is_the_share_of_the_budget_that_is_left():
     assert Spending(True, 20.0).kappa(view) == 0.0
 
 
+def test_what_a_two_hundredth_of_the_budget_does_not_pay_for_counts_as_nothing():
+    """Cheapest trials of no use were tried dozens of times: a tenth of next to nothing is a gain."""
+    assert Spending(True).grain_s == 0.0
+    assert Spending(True, 100.0).grain_s == pytest.approx(0.5)
+    first = [("junk", 0.01), ("good", 0.4)]
+
+    def tried(**limits: float) -> list[str]:
+        def objective(trial: optuna.Trial) -> float:
+            kind = trial.suggest_categorical("kind", [name for name, _ in first])
+            x = trial.suggest_float("x", 0.0, 1.0)
+            trial.set_user_attr("seconds", dict(first)[kind])
+            return (0.9 if kind == "good" else 0.5) + 0.05 * x * (1 - x)
+
+        sampler = MetaSampler(seed=0, cost_aware=True, **limits)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        study.optimize(objective, n_trials=24)
+        return [t.params["kind"] for t in study.trials]
+
+    assert tried(budget_s=400.0).count("good") > tried().count("good")
+
+
 @pytest.mark.parametrize("wrong", [0.0, -5.0, "fast", math.nan, math.inf])
 @pytest.mark.parametrize("how", [{"cost_aware": True}, {"objectives": ("score", "seconds")}])
 def test_seconds_that_are_none_are_said_once_and_survived(

@@ -125,6 +125,7 @@ class MetaModel:
         task: Descriptors | None = None,
         threshold: float = 0.0,
         kappa: float = 0.0,
+        grain_s: float = 0.0,
         pool: np.ndarray | None = None,
         every: bool = False,
     ) -> np.ndarray:
@@ -136,6 +137,7 @@ class MetaModel:
             task: The new task's descriptors: past tasks like it count more.
             threshold: Mean regret that a faster configuration may have above the best one's.
             kappa: Power of the predicted seconds that what one is worth is divided by.
+            grain_s: Seconds that are added to the predicted ones before.
             pool: Raw rows to choose from, (c, p); None: those of the past tasks.
             every: Also of what few past tasks have tried, where there is what most have.
 
@@ -143,7 +145,7 @@ class MetaModel:
             Raw rows, (k, p).
         """
         given = (every, b"" if pool is None else pool.tobytes())
-        key = (size, related, threshold, kappa, *sorted((task or {}).items()), given)
+        key = (size, related, threshold, kappa, grain_s, *sorted((task or {}).items()), given)
         if key not in self._portfolios:
             some = self.of_tasks(related) if related else self
             if pool is None:
@@ -154,6 +156,8 @@ class MetaModel:
             if max(threshold, kappa) > 0:
                 inputs = some.inputs(pool, some.codec, task=task or {}, models={})
                 seconds = some.relative_seconds(inputs)
+                if seconds is not None and some.cost is not None:
+                    seconds = np.log(np.exp(seconds + some.cost.offset) + grain_s)
             picks = greedy(
                 some.regressors.predict(pool), size, weights=shares, log_seconds=seconds,
                 threshold=threshold, kappa=kappa,

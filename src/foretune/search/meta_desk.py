@@ -45,6 +45,7 @@ class Ask:
         metric: What the scores are, where the study says so.
         bounds: What scores can be, (2,), in the study's own direction.
         kappa: Power of the predicted seconds that an expected improvement is divided by.
+        grain_s: Seconds that are added to the predicted ones before.
         front: Whether the front of score against seconds is searched.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
@@ -63,6 +64,7 @@ class Ask:
     metric: str
     bounds: tuple[float, float]
     kappa: float
+    grain_s: float
     front: bool
     seed: int
     attempt: int = 0
@@ -167,7 +169,8 @@ class Desk:
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
         picks = self.model.portfolio(
-            related=related.tasks, task=self.ask.task, pool=pool, kappa=self.ask.kappa
+            related=related.tasks, task=self.ask.task, pool=pool, kappa=self.ask.kappa,
+            grain_s=self.ask.grain_s,
         )
         for row in picks:
             if self.shortlist:

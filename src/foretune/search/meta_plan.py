@@ -214,7 +214,7 @@ def _acquisition(desk: Desk, expert: Expert) -> Acquisition:
             each = [expert.log_ei(inputs, over=float(score)).numpy() for score in front.score]
             value = np.logaddexp.reduce(np.stack(each) + widths, axis=0)
         if kappa > 0 and timed:
-            value = value - kappa * desk.log_seconds(raw)
+            value = value - kappa * np.log(np.exp(desk.log_seconds(raw)) + desk.ask.grain_s)
         return value if feasible is None else value + feasible.log_probability(inputs.own)
 
     def acquisition(raw: np.ndarray) -> np.ndarray:

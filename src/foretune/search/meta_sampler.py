@@ -192,7 +192,8 @@ class MetaSampler(BaseSampler):
                     },
                     metric=str(attrs.get(METRIC) or ""),
                     bounds=bounds(attrs.get(METRIC_RANGE)),
-                    kappa=self._spending.kappa(view), front=self._spending.front,
+                    kappa=self._spending.kappa(view), grain_s=self._spending.grain_s,
+                    front=self._spending.front,
                     seed=derive_seed(
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),

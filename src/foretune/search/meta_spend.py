@@ -12,6 +12,7 @@ from foretune.search.meta_observe import StudyView
 
 OBJECTIVES = ("score", "seconds")
 _STEPS = 8  # of a front, at most: each costs an expected improvement a candidate
+_GRAINS = 200  # of a budget of seconds, by taste: less than one of them is all the same
 _BEYOND = 1e-3  # what a candidate slower than everything so far has of a front's width, by taste
 
 
@@ -57,6 +58,15 @@ class Spending:
     def front(self) -> bool:
         """Whether the front of score against seconds is searched."""
         return self.objectives == OBJECTIVES
+
+    @property
+    def grain_s(self) -> float:
+        """Seconds that are added to every trial's before they are weighed; 0: budget unknown.
+
+        Without them the cheapest trials are tried for as long as they promise anything at all: a
+        tenth of the seconds is no gain where ten times as many would not be missed.
+        """
+        return 0.0 if self.budget_s is None else self.budget_s / _GRAINS
 
     def kappa(self, view: StudyView) -> float:
         """The power of the predicted seconds that an expected improvement is divided by.

@@ -215,6 +215,9 @@ def _meta(
 
     settings = config.meta
     limit_s = None if budget is None else budget.budget_s
+    aware = settings.cost_aware
+    if aware is None:
+        aware = limit_s is not None and config.n_trials is None and not config.wants_front
     learns = isinstance(history, HistoryRecords) and len(history.studies) >= MIN_STUDIES
     defaults = space.defaults[:1] if learns else space.defaults
     sampler = MetaSampler(
@@ -229,7 +232,7 @@ def _meta(
         selection_threshold=settings.selection_threshold,
         cache_dir=settings.cache_dir,
         include_same_data=settings.include_same_data,
-        cost_aware=settings.cost_aware,
+        cost_aware=aware,
         budget_s=None if limit_s is None else limit_s * n_workers,
         n_trials=None if budget is None else budget.n_trials,
         objectives=OBJECTIVES if config.wants_front else OBJECTIVES[:1],

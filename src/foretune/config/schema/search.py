@@ -51,8 +51,8 @@ class MetaConfig:
         support_size: Observations that the meta-model is trained to predict from.
         selection_threshold: Predicted scores closer than this count as equal.
         cost_aware: Whether configurations of few predicted seconds are preferred, the more the more
-            of the budget is left. Suggestions then follow the seconds that trials took: two runs
-            of one seed differ.
+            of the budget is left; null: where ``n_trials`` is not given and seconds are limited.
+            Suggestions then follow the seconds that trials took: two runs of one seed differ.
         cache_dir: Where trained meta-models are kept; null: the user's cache folder.
     """
 
@@ -63,7 +63,7 @@ class MetaConfig:
     meta_iterations: int = 1000
     support_size: int = 32
     selection_threshold: float = 0.01
-    cost_aware: bool = False
+    cost_aware: bool | None = None
     cache_dir: str | None = None
 
 
