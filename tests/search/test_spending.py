@@ -68,7 +68,7 @@ def test_kappa_is_the_share_of_the_budget_that_is_left():
 
 
 def test_what_a_two_hundredth_of_the_budget_does_not_pay_for_counts_as_nothing():
-    """Cheapest trials of no use were tried dozens of times: a tenth of next to nothing is a gain."""
+    """Cheapest trials of no use were tried by the dozen: a tenth of next to nothing is a gain."""
     assert Spending(True).grain_s == 0.0
     assert Spending(True, 100.0).grain_s == pytest.approx(0.5)
     first = [("junk", 0.01), ("good", 0.4)]

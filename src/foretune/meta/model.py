@@ -153,11 +153,10 @@ class MetaModel:
             shares = some._shares(task or {})
             pool = pool if every else some.regressors.seen(pool, shares)
             seconds = None
-            if max(threshold, kappa) > 0:
+            if max(threshold, kappa) > 0 and some.cost is not None:
                 inputs = some.inputs(pool, some.codec, task=task or {}, models={})
-                seconds = some.relative_seconds(inputs)
-                if seconds is not None and some.cost is not None:
-                    seconds = np.log(np.exp(seconds + some.cost.offset) + grain_s)
+                logs = some.cost.offset + some.cost.relative(some._cost_rows(inputs))
+                seconds = np.log(np.exp(logs) + grain_s)
             picks = greedy(
                 some.regressors.predict(pool), size, weights=shares, log_seconds=seconds,
                 threshold=threshold, kappa=kappa,

@@ -169,7 +169,10 @@ class Desk:
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
         picks = self.model.portfolio(
-            related=related.tasks, task=self.ask.task, pool=pool, kappa=self.ask.kappa,
+            related=related.tasks,
+            task=self.ask.task,
+            pool=pool,
+            kappa=self.ask.kappa,
             grain_s=self.ask.grain_s,
         )
         for row in picks:
