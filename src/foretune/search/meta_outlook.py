@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _IGNORED = 3.0  # errors so much larger than predicted: the history's curves are no help here
 _JUMP = 0.5  # of the unit, from one report to the next: wait for another report
+_EARLIEST = math.log(0.1)  # of its budget; before, own curves alone do not judge a trial
 _STUDIES_KEPT = 64
 
 
@@ -201,7 +202,7 @@ class CurveReader:
         self, known: _Known, context: CurveSet, trial: FrozenTrial, curve: Curve
     ) -> Prediction | None:
         if known.model is None or known.doubt >= _IGNORED:
-            return by_own_curves(context, curve)
+            return by_own_curves(context, curve) if curve.x[-1] >= _EARLIEST else None
         codec = known.model.codec
         query = codec.encode(codec.to_raw([trial.params]))[0]
         return known.model.predict(context, known.X, curve, query, doubt=known.doubt)
