@@ -237,4 +237,6 @@ def _meta(
         n_trials=None if budget is None else budget.n_trials,
         objectives=OBJECTIVES if config.wants_front else OBJECTIVES[:1],
     )
-    return Method(sampler, f"MetaSampler (Foretune {version('foretune')})", finite_size(space))
+    notes = ("short trials are preferred: more of them fit than planned",) if aware else ()
+    name = f"MetaSampler (Foretune {version('foretune')})"
+    return Method(sampler, name, finite_size(space), notes)

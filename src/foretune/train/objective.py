@@ -203,13 +203,13 @@ class TrainObjective:
             last = now
             self._note(spec, network, report, progress)
             asked = Answer(on_epoch(report))
-            if asked is Answer.STOP:
-                progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
-            elif spec.deadline_s is not None and now >= spec.deadline_s:
+            if spec.deadline_s is not None and now >= spec.deadline_s:
                 progress.stopped = (
-                    f"deadline of {spec.deadline_s:.0f} s passed in epoch {epoch.number} of"
-                    f" {params.epochs}"
+                    f"the {spec.deadline_s:.0f} s that were left to it passed in epoch"
+                    f" {epoch.number} of {params.epochs}"
                 )
+            elif asked is Answer.STOP:
+                progress.stopped = f"pruned after epoch {epoch.number} of {params.epochs}"
             patience = self.config.patience
             if progress.stopped or (patience is not None and progress.stale >= patience):
                 break
