@@ -75,6 +75,7 @@ def _method(measures: Measures, m: str, regret: np.ndarray, budget: np.ndarray) 
         "asking_s": measures.mean_of(m, lambda t: _mean(t.asking_s[1:])),
         "first_asking_s": measures.mean_of(m, lambda t: float(t.asking_s[0])),
         "peak_mb": measures.mean_of(m, lambda t: t.peak_mb),
+        "cpu_percent": measures.mean_of(m, lambda t: t.cpu_percent),
     }
 
 

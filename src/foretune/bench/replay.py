@@ -77,7 +77,14 @@ def search(contest: Contest, method: str, *, seed: int, n_trials: int) -> Trace 
         score=task.score[places], test=task.test[places], seconds=task.seconds[places],
         asking_s=np.array(asking[: len(places)]),
         peak_mb=float(np.nanmax(peak)) if np.isfinite(peak).any() else float("nan"),
+        cpu_percent=_mean(task.cpu_percent[places], task.seconds[places]),
     )  # fmt: skip
+
+
+def _mean(value: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted mean of what is known; NaN: nothing is."""
+    known = np.isfinite(value) & (weight > 0)
+    return float(np.average(value[known], weights=weight[known])) if known.any() else float("nan")
 
 
 _ORDERS: Mapping[str, Callable[[Contest, int], list[int]]] = {

@@ -96,14 +96,14 @@ def costs(found: Report) -> str:
         [
             METHODS[m].label, str(f["n_seeds"]), _seconds(f["training_s"]),
             _seconds(f["first_asking_s"]), _seconds(f["asking_s"]),
-            "-" if _none(f["peak_mb"]) else f"{f['peak_mb']:.0f}",
+            *("-" if _none(f[n]) else f"{f[n]:.0f}" for n in ("peak_mb", "cpu_percent")),
             score(f["strict"][min(3, len(f["strict"])) - 1]),
         ]
         for m, f in found["methods"].items()
     ]  # fmt: skip
     head = (
         "", "searches a task", "meta-training, CPU s", "first suggestion", "others",
-        "peak MB of trials", "regret to the median, 3 trials",
+        "peak MB of trials", "their use of a core, %", "regret to the median, 3 trials",
     )  # fmt: skip
     note = (
         "Meta-training is done once for a history and then kept. The last column measures regret "

@@ -47,6 +47,7 @@ class TableTask:
         test: (c,) test score of the same models; NaN: not recorded.
         seconds: (c,) that training took.
         peak_mb: (c,) memory at its peak; NaN: not recorded.
+        cpu_percent: (c,) of one core, used while training; NaN: not recorded.
         rows: (c,) rows of ``record``.
     """
 
@@ -58,6 +59,7 @@ class TableTask:
     test: np.ndarray
     seconds: np.ndarray
     peak_mb: np.ndarray
+    cpu_percent: np.ndarray
     rows: np.ndarray
 
     @cached_property
@@ -176,6 +178,7 @@ def _task(record: StudyRecord) -> TableTask:
         test=record.trial_attrs.get(TEST_SCORE, nothing)[rows],
         seconds=np.nan_to_num(seconds, nan=float(np.median(known)) if len(known) else 0.0)[rows],
         peak_mb=record.trial_attrs.get("peak_ram_mb", nothing)[rows],
+        cpu_percent=record.trial_attrs.get("cpu_percent", nothing)[rows],
         rows=np.array(rows, int),
     )
 

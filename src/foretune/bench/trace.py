@@ -52,6 +52,7 @@ class Trace:
         seconds: (n,) that trials took.
         asking_s: (n,) processor seconds that suggesting took.
         peak_mb: The most memory that a trial took; NaN: unknown.
+        cpu_percent: Of one core, used by its trials; NaN: unknown.
         training_s: Processor seconds of the meta-training before the first suggestion.
     """
 
@@ -64,6 +65,7 @@ class Trace:
     seconds: np.ndarray
     asking_s: np.ndarray
     peak_mb: float = float("nan")
+    cpu_percent: float = float("nan")
     training_s: float = 0.0
 
     def best(self, n: int) -> np.ndarray:
