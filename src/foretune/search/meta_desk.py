@@ -169,12 +169,9 @@ class Desk:
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
         picks = self.model.portfolio(
-            related=related.tasks,
-            task=self.ask.task,
-            pool=pool,
-            kappa=self.ask.kappa,
-            grain_s=self.ask.grain_s,
-        )
+            related=related.tasks, task=self.ask.task, pool=pool,
+            kappa=self.ask.kappa, grain_s=self.ask.grain_s,
+        )  # fmt: skip
         for row in picks:
             if self.shortlist:
                 listed = [k for k, key in enumerate(row_keys(left)) if key == row_key(row)]
