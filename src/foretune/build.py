@@ -153,6 +153,7 @@ def build_study(
         budget=budget,
         n_workers=n_workers,
         model_chosen=bool(setup.selection and setup.selection.get("sure", True)),
+        is_isolated=config.executor.kind != "inline",
     )
     name = study_name_of(setup, config)
     study = open_study(

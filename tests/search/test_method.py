@@ -50,7 +50,7 @@ def test_the_name_says_exactly_what_it_is(config, space, name):
     ("config", "budget", "weighs"),
     [
         (SearchConfig(method="meta", budget_s=90), Budget(None, 90.0), True),
-        (SearchConfig(method="meta"), Budget(DEFAULT_TRIALS, 180.0), True),  # a CPU's default
+        (SearchConfig(method="meta"), Budget(DEFAULT_TRIALS, 180.0), False),  # a CPU's default
         (SearchConfig(method="meta"), Budget(DEFAULT_TRIALS, None), False),
         (SearchConfig(method="meta", n_trials=5, budget_s=90), Budget(5, 90.0), False),
         (SearchConfig(method="meta", objectives=["score", "seconds"]), Budget(None, 90.0), False),
@@ -61,6 +61,23 @@ def test_the_name_says_exactly_what_it_is(config, space, name):
 def test_seconds_are_weighed_where_they_alone_were_limited(config, budget, weighs):
     sampler = build_method(config, FLAT, budget=budget).sampler
     assert sampler._spending.cost_aware is weighs
+
+
+@pytest.mark.parametrize(
+    ("budget", "is_isolated", "meanwhile"),
+    [
+        (Budget(None, 90.0), True, True),
+        (Budget(None, 90.0), False, False),  # it would take the trial's own processor
+        (Budget(None, 7200.0), True, False),
+        (Budget(DEFAULT_TRIALS, 180.0), True, False),  # a CPU's default: trials count
+    ],
+)
+def test_a_short_search_in_processes_learns_while_its_first_trial_runs(
+    budget, is_isolated, meanwhile
+):
+    config = SearchConfig(method="meta")
+    sampler = build_method(config, FLAT, budget=budget, is_isolated=is_isolated).sampler
+    assert sampler._meanwhile is meanwhile
 
 
 def test_a_grid_larger_than_the_budget_says_so():

@@ -16,6 +16,7 @@ from foretune.core import ConfigError
 from foretune.meta.cost import CostModel
 from foretune.meta.own_seconds import OwnSeconds
 from foretune.meta.portfolio import greedy
+from foretune.meta.price import Price
 from foretune.search.front import pareto_front, undominated
 from foretune.search.meta_observe import StudyView
 from foretune.search.meta_spend import Front, Spending
@@ -60,17 +61,17 @@ def test_kappa_is_the_share_of_the_budget_that_is_left():
         study.add_trial(create_trial(value=0.0, user_attrs={"seconds": took}, params={"x": 1.0},
             distributions={"x": optuna.distributions.FloatDistribution(0, 2)}))  # fmt: skip
     view = StudyView.of(study.trials, study.direction, 2)
-    assert Spending(False, 100.0, 4).kappa(view) == 0.0
-    assert Spending(True).kappa(view) == 1.0
-    assert Spending(True, 100.0).kappa(view) == pytest.approx(0.6)
-    assert Spending(True, 100.0, 4).kappa(view) == pytest.approx(0.5)
-    assert Spending(True, 20.0).kappa(view) == 0.0
+    assert Spending(False, 100.0, 4).price(view).kappa == 0.0
+    assert Spending(True).price(view).kappa == 1.0
+    assert Spending(True, 100.0).price(view).kappa == pytest.approx(0.6)
+    assert Spending(True, 100.0, 4).price(view).kappa == pytest.approx(0.5)
+    assert Spending(True, 20.0).price(view).kappa == 0.0
+    assert Spending(True).price(view).grain_s == 0.0
+    assert Spending(True, 100.0).price(view).grain_s == pytest.approx(0.5)
 
 
 def test_what_a_two_hundredth_of_the_budget_does_not_pay_for_counts_as_nothing():
     """Cheapest trials of no use were tried by the dozen: a tenth of next to nothing is a gain."""
-    assert Spending(True).grain_s == 0.0
-    assert Spending(True, 100.0).grain_s == pytest.approx(0.5)
     first = [("junk", 0.01), ("good", 0.4)]
 
     def tried(**limits: float) -> list[str]:
@@ -152,9 +153,9 @@ def test_the_first_trial_is_what_helps_most_for_its_seconds():
     predicted = np.array([[1.0, 0.9, 0.0, 0.1], [1.0, 0.8, 0.2, 0.0]])  # of two tasks
     log_seconds = np.log([100.0, 2.0, 1.0, 1.0])
     assert greedy(predicted, 2)[0] == 0
-    assert greedy(predicted, 2, log_seconds=log_seconds, kappa=1.0)[0] == 1
-    assert greedy(predicted, 2, log_seconds=log_seconds, kappa=0.01)[0] == 0
-    assert len(set(greedy(predicted, 4, log_seconds=log_seconds, kappa=1.0))) == 4
+    assert greedy(predicted, 2, log_seconds=log_seconds, price=Price(1.0))[0] == 1
+    assert greedy(predicted, 2, log_seconds=log_seconds, price=Price(0.01))[0] == 0
+    assert len(set(greedy(predicted, 4, log_seconds=log_seconds, price=Price(1.0)))) == 4
 
 
 def test_a_history_without_seconds_has_no_cost_model():

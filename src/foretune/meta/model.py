@@ -22,6 +22,7 @@ from foretune.meta.experts import Inputs
 from foretune.meta.network import DeepKernel
 from foretune.meta.placing import SpreadPrior
 from foretune.meta.portfolio import Regressors, candidates, greedy
+from foretune.meta.price import FREE, Price
 from foretune.meta.rows import row_keys
 from foretune.meta.settings import MetaSettings
 from foretune.meta.tasks import Tasks, build_tasks
@@ -124,8 +125,7 @@ class MetaModel:
         related: tuple[int, ...] = (),
         task: Descriptors | None = None,
         threshold: float = 0.0,
-        kappa: float = 0.0,
-        grain_s: float = 0.0,
+        price: Price = FREE,
         pool: np.ndarray | None = None,
         every: bool = False,
     ) -> np.ndarray:
@@ -136,8 +136,7 @@ class MetaModel:
             related: Past tasks of the new task's space; none: all.
             task: The new task's descriptors: past tasks like it count more.
             threshold: Mean regret that a faster configuration may have above the best one's.
-            kappa: Power of the predicted seconds that what one is worth is divided by.
-            grain_s: Seconds that are added to the predicted ones before.
+            price: Of the predicted seconds.
             pool: Raw rows to choose from, (c, p); None: those of the past tasks.
             every: Also of what few past tasks have tried, where there is what most have.
 
@@ -145,7 +144,7 @@ class MetaModel:
             Raw rows, (k, p).
         """
         given = (every, b"" if pool is None else pool.tobytes())
-        key = (size, related, threshold, kappa, grain_s, *sorted((task or {}).items()), given)
+        key = (size, related, threshold, price, *sorted((task or {}).items()), given)
         if key not in self._portfolios:
             some = self.of_tasks(related) if related else self
             if pool is None:
@@ -153,13 +152,12 @@ class MetaModel:
             shares = some._shares(task or {})
             pool = pool if every else some.regressors.seen(pool, shares)
             seconds = None
-            if max(threshold, kappa) > 0 and some.cost is not None:
+            if max(threshold, price.kappa) > 0 and some.cost is not None:
                 inputs = some.inputs(pool, some.codec, task=task or {}, models={})
-                logs = some.cost.offset + some.cost.relative(some._cost_rows(inputs))
-                seconds = np.log(np.exp(logs) + grain_s)
+                seconds = some.cost.offset + some.cost.relative(some._cost_rows(inputs))
             picks = greedy(
                 some.regressors.predict(pool), size, weights=shares, log_seconds=seconds,
-                threshold=threshold, kappa=kappa,
+                threshold=threshold, price=price,
             )  # fmt: skip
             self._portfolios[key] = pool[picks]
         return self._portfolios[key]

@@ -48,7 +48,7 @@ class DeepKernel(nn.Module):
     """
 
     def __init__(self, *, members: int, n_context: int, groups: Tensor) -> None:
-        """Draw initial weights.
+        """Draw initial weights, the same every time.
 
         Args:
             members: M.
@@ -58,14 +58,15 @@ class DeepKernel(nn.Module):
         """
         super().__init__()
         width = len(groups)
+        draws = torch.Generator().manual_seed(0)  # torch's own is the program's
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, fan_out in (
             (width + n_context, _HIDDEN), (_HIDDEN, _HIDDEN), (_HIDDEN, 1 + _FEATURES),
         ):  # fmt: skip
             bound = 1.0 / math.sqrt(fan_in)
-            self.weights.append(nn.Parameter(_uniform((members, fan_in, fan_out), bound)))
-            self.biases.append(nn.Parameter(_uniform((members, 1, fan_out), bound)))
+            self.weights.append(nn.Parameter(_uniform((members, fan_in, fan_out), bound, draws)))
+            self.biases.append(nn.Parameter(_uniform((members, 1, fan_out), bound, draws)))
         p = int(groups.max()) + 1
         # The start: a plain kernel that is smooth over the cube whatever its dimension.
         start = math.log(0.3) + 0.5 * math.log(p)
@@ -128,5 +129,5 @@ class DeepKernel(nn.Module):
         return torch.exp(self.log_scales[:, 3]) + _MIN_NOISE
 
 
-def _uniform(shape: tuple[int, ...], bound: float) -> Tensor:
-    return torch.empty(shape).uniform_(-bound, bound)
+def _uniform(shape: tuple[int, ...], bound: float, draws: torch.Generator) -> Tensor:
+    return torch.empty(shape).uniform_(-bound, bound, generator=draws)

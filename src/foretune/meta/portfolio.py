@@ -12,6 +12,7 @@ from foretune.meta.codec import Codec
 from foretune.meta.context import Context
 from foretune.meta.gp import cholesky
 from foretune.meta.network import DeepKernel, Features
+from foretune.meta.price import FREE, Price
 from foretune.meta.rows import row_keys
 from foretune.meta.tasks import Task, Tasks
 
@@ -100,7 +101,7 @@ def greedy(
     weights: np.ndarray | None = None,
     log_seconds: np.ndarray | None = None,
     threshold: float = 0.0,
-    kappa: float = 0.0,
+    price: Price = FREE,
 ) -> list[int]:
     """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
 
@@ -113,7 +114,7 @@ def greedy(
         log_seconds: Of each candidate, (c,): of picks that are within ``threshold`` of the best
             in mean regret the fastest is taken; None: the best is.
         threshold: In units of a task's spread between median and best.
-        kappa: Instead of a threshold: picks lower the regret most for their seconds, to this power.
+        price: Instead of a threshold: picks lower the regret most for their seconds.
 
     Returns:
         Columns in the order of picking.
@@ -130,8 +131,8 @@ def greedy(
             left = share @ regret
         left[picks] = np.inf
         pick = int(left.argmin())
-        if log_seconds is not None and kappa > 0:
-            worth = np.log(np.maximum(share @ current - left, 1e-9)) - kappa * log_seconds
+        if log_seconds is not None and price.kappa > 0:
+            worth = np.log(np.maximum(share @ current - left, 1e-9)) - price.log_cost(log_seconds)
             worth[picks] = -np.inf
             pick = int(np.argmax(worth))
         elif log_seconds is not None:

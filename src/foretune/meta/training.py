@@ -178,11 +178,7 @@ def _draw_tasks(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def untrained(batches: Batches, members: int) -> DeepKernel:
     """Networks of the history's shape, the same initial weights every time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return DeepKernel(
-            members=members, n_context=batches.context.shape[-1], groups=batches.groups
-        )
+    return DeepKernel(members=members, n_context=batches.context.shape[-1], groups=batches.groups)
 
 
 def marginal_loss(

@@ -14,6 +14,7 @@ from foretune.meta.experts import Inputs
 from foretune.meta.feasibility import Feasibility
 from foretune.meta.model import MetaModel
 from foretune.meta.own_seconds import OwnSeconds
+from foretune.meta.price import Price
 from foretune.meta.rows import row_key, row_keys
 from foretune.meta.work import work_rows
 from foretune.search.meta_acquire import Optimiser
@@ -44,8 +45,7 @@ class Ask:
         task: The task's descriptors; models: descriptors by model.
         metric: What the scores are, where the study says so.
         bounds: What scores can be, (2,), in the study's own direction.
-        kappa: Power of the predicted seconds that an expected improvement is divided by.
-        grain_s: Seconds that are added to the predicted ones before.
+        price: Of the predicted seconds, in expected improvement.
         front: Whether the front of score against seconds is searched.
         seed: Of this trial's draws.
         attempt: How many plans of this trial another worker had already.
@@ -63,8 +63,7 @@ class Ask:
     models: Mapping[str, Mapping[str, float]]
     metric: str
     bounds: tuple[float, float]
-    kappa: float
-    grain_s: float
+    price: Price
     front: bool
     seed: int
     attempt: int = 0
@@ -169,9 +168,8 @@ class Desk:
         if self.shortlist:
             pool, left = (codec.to_raw(c) for c in (self.ask.candidates, self.shortlist.given))
         picks = self.model.portfolio(
-            related=related.tasks, task=self.ask.task, pool=pool,
-            kappa=self.ask.kappa, grain_s=self.ask.grain_s,
-        )  # fmt: skip
+            related=related.tasks, task=self.ask.task, pool=pool, price=self.ask.price
+        )
         for row in picks:
             if self.shortlist:
                 listed = [k for k, key in enumerate(row_keys(left)) if key == row_key(row)]

@@ -148,7 +148,7 @@ class Planner:
         value: np.ndarray,
     ) -> Plan:
         """Of configurations (k, p) in the order of their value (k,), the cheapest of the best."""
-        weighed = desk.ask.front or desk.ask.kappa > 0
+        weighed = desk.ask.front or desk.ask.price.kappa > 0
         row = desk.cheapest(raw, value, 0.0 if weighed else self._settings.selection_threshold)
         return desk.plan(row, why | _told(desk, expert, row))
 
@@ -199,7 +199,7 @@ def _acquisition(desk: Desk, expert: Expert) -> Acquisition:
     front the one of the score there, times how much of the step the candidate's seconds leave.
     """
     feasible = desk.feasibility()
-    view, kappa = desk.ask.view, desk.ask.kappa
+    view, price = desk.ask.view, desk.ask.price
     timed = desk.knows_seconds
     front = None
     if desk.ask.front and timed:
@@ -213,8 +213,8 @@ def _acquisition(desk: Desk, expert: Expert) -> Acquisition:
             widths = front.log_widths(desk.log_seconds(raw))
             each = [expert.log_ei(inputs, over=float(score)).numpy() for score in front.score]
             value = np.logaddexp.reduce(np.stack(each) + widths, axis=0)
-        if kappa > 0 and timed:
-            value = value - kappa * np.log(np.exp(desk.log_seconds(raw)) + desk.ask.grain_s)
+        if price.kappa > 0 and timed:
+            value = value - price.log_cost(desk.log_seconds(raw))
         return value if feasible is None else value + feasible.log_probability(inputs.own)
 
     def acquisition(raw: np.ndarray) -> np.ndarray:

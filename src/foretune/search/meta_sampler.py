@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,9 @@ from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.decided import decided
+from foretune.search.meta_ahead import meanwhile
 from foretune.search.meta_desk import Ask, Plan
-from foretune.search.meta_history import recorded, turn
+from foretune.search.meta_history import learned
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_spend import Spending
@@ -55,6 +57,8 @@ class MetaSampler(BaseSampler):
             of it, instead of trying it first.
         keep_of_default: Parameters that the very first trial then has from the default all the
             same: what was decided by other means, as a model that a probe chose.
+        learn_meanwhile: Begin with the first default whatever the history says of it, and learn
+            from the history in a thread while that trial runs; the next one waits for it.
         meta_lr: Learning rate of meta-training.
         meta_iterations: Its steps.
         support_size: Half the number of trials of a task that one step of it sees.
@@ -86,6 +90,7 @@ class MetaSampler(BaseSampler):
         default_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         judge_defaults: bool = False,
         keep_of_default: Sequence[str] = (),
+        learn_meanwhile: bool = False,
         meta_lr: float = MetaSettings.meta_lr,
         meta_iterations: int = MetaSettings.meta_iterations,
         support_size: int = MetaSettings.support_size,
@@ -103,6 +108,7 @@ class MetaSampler(BaseSampler):
         self._seed = seed if seed is not None else _fresh_seed()
         self._defaults = default_params
         self._judges, self._keeps = judge_defaults, tuple(keep_of_default)
+        self._meanwhile = learn_meanwhile
         self._settings = MetaSettings(
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
@@ -114,6 +120,7 @@ class MetaSampler(BaseSampler):
         self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
+        self._learning: dict[str, Future[MetaModel | None]] = {}
         self._plans: dict[tuple[str, int], Plan] = {}
         self._untimed: set[str] = set()
         self._lock = threading.RLock()
@@ -172,7 +179,6 @@ class MetaSampler(BaseSampler):
     def _plan(
         self, study: Study, trial: FrozenTrial, asked: Mapping[str, BaseDistribution]
     ) -> Plan:
-        planner = self._planner(study)
         fixed = decided(trial)
         shown = {**trial.distributions, **asked}
         attrs = study.user_attrs
@@ -180,11 +186,13 @@ class MetaSampler(BaseSampler):
         for attempt in range(_RACES):
             view = StudyView.of(study.get_trials(deepcopy=False), study.direction, trial.number)
             self._say_untimed(study, view)
+            known_good = [defaults] if isinstance(defaults, Mapping) else list(defaults)
+            opens = self._meanwhile and bool(known_good) and not (view.trials or fixed)
+            planner = self._opening(study) if opens else self._planner(study)
             plan = planner.plan(
                 Ask(
                     view=view, number=trial.number, fixed=fixed, asked=shown,
-                    defaults=[defaults] if isinstance(defaults, Mapping) else list(defaults),
-                    judged=self._judges, kept=self._keeps,
+                    defaults=known_good, judged=self._judges, kept=self._keeps,
                     task=numbers(attrs.get("task_descriptors")),
                     models={
                         str(k): numbers(v)
@@ -192,8 +200,7 @@ class MetaSampler(BaseSampler):
                     },
                     metric=str(attrs.get(METRIC) or ""),
                     bounds=bounds(attrs.get(METRIC_RANGE)),
-                    kappa=self._spending.kappa(view), grain_s=self._spending.grain_s,
-                    front=self._spending.front,
+                    price=self._spending.price(view), front=self._spending.front,
                     seed=derive_seed(
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),
@@ -237,11 +244,24 @@ class MetaSampler(BaseSampler):
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
         if name not in self._planners:
-            attrs, now = dict(study.user_attrs), self._learn(study.study_name, study.user_attrs)
+            attrs, begun = dict(study.user_attrs), self._learning.pop(name, None)
+            now = self._learn(name, attrs) if begun is None else begun.result()
             self._planners[name] = Planner(
                 now, self._settings, self._seed, turn=lambda: self._learn(name, attrs, turned=True)
             )
         return self._planners[name]
+
+    def _opening(self, study: Study) -> Planner:
+        """For a study's first trial: without the history, which is begun to be learned from."""
+        name, attrs = study.study_name, dict(study.user_attrs)
+
+        def learn() -> MetaModel | None:
+            with one_thread():
+                return self._learn(name, attrs)
+
+        if name not in self._planners and name not in self._learning:
+            self._learning[name] = meanwhile(learn)
+        return Planner(None, self._settings, self._seed)
 
     def _learn(
         self, name: str, attrs: Mapping[str, Any], *, turned: bool = False
@@ -249,32 +269,10 @@ class MetaSampler(BaseSampler):
         if self._history is None or not self._settings.ablation.history:
             return None
         same = None if self._include_same_data else attrs.get("fingerprint")
-        records = recorded(
-            self._history, fingerprint=None if same is None else str(same), name=name
-        )
-        if turned:
-            _log.warning(
-                "The study's trials rank the other way round than the history's: it is read with"
-                " its scores' signs turned. Was a loss recorded as a score to maximise?"
-            )
-            records = turn(records)
-        model = MetaModel.fit(records, self._settings, self._cache_dir)
-        if model is None:
-            level = logging.WARNING if records.studies else logging.INFO
-            _log.log(level, "The history holds nothing to learn from; searching without it.")
-            return None
-        if self._settings.ablation.guard and model.transfer.none:
-            _log.warning(
-                "The history's %d studies say nothing of each other (rank correlation %.2f, at most"
-                " %.2f); searching without it.", model.transfer.n_tasks,
-                model.transfer.correlation, model.transfer.upper,
-            )  # fmt: skip
-            return None
-        _log.info(
-            "History: %d studies, %d trials; meta-model %s.", len(model.tasks.tasks),
-            model.tasks.n_trials, "from cache" if model.from_cache else "trained",
+        return learned(
+            self._history, self._settings, self._cache_dir,
+            fingerprint=None if same is None else str(same), name=name, turned=turned,
         )  # fmt: skip
-        return model
 
 
 def _fresh_seed() -> int:

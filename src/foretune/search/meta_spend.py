@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretune.core.errors import ConfigError
+from foretune.meta.price import FREE, Price
 from foretune.search.front import undominated
 from foretune.search.meta_observe import StudyView
 
@@ -59,29 +60,24 @@ class Spending:
         """Whether the front of score against seconds is searched."""
         return self.objectives == OBJECTIVES
 
-    @property
-    def grain_s(self) -> float:
-        """Seconds that are added to every trial's before they are weighed; 0: budget unknown.
+    def price(self, view: StudyView) -> Price:
+        """What seconds take from an expected improvement.
 
-        Without them the cheapest trials are tried for as long as they promise anything at all: a
-        tenth of the seconds is no gain where ten times as many would not be missed.
-        """
-        return 0.0 if self.budget_s is None else self.budget_s / _GRAINS
-
-    def kappa(self, view: StudyView) -> float:
-        """The power of the predicted seconds that an expected improvement is divided by.
-
-        The share of the budget that is left (the smaller one of two): at first the cheap are
-        preferred, at the end seconds are there to be spent. 1 where no budget is known.
+        Its power is the share of the budget that is left (the smaller one of two): at first the
+        cheap are preferred, at the end seconds are there to be spent. It is 1 where no budget is
+        known. Without the seconds that are added to every trial's the cheapest are tried for as
+        long as they promise anything at all: a tenth of the seconds is no gain where ten times as
+        many would not be missed.
         """
         if not self.cost_aware:
-            return 0.0
-        left = [1.0]
+            return FREE
+        left, grain_s = [1.0], 0.0
         if self.budget_s is not None:
             left.append(1.0 - view.spent_s / self.budget_s)
+            grain_s = self.budget_s / _GRAINS
         if self.n_trials is not None:
             left.append(1.0 - float((~view.running).sum()) / self.n_trials)
-        return max(0.0, min(left))
+        return Price(max(0.0, min(left)), grain_s)
 
 
 @dataclass(frozen=True)

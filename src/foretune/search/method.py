@@ -27,6 +27,7 @@ from foretune.search.fidelity import Fidelity, ToTheEnd
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
 from foretune.space import MODEL, Grid, Space, finite_size
 
+_LONG_S = 3600.0  # seconds beside which those of learning, ten to thirty, are nothing (taste)
 MIN_STUDIES = 3  # so many past studies know the other models better than their cards do (taste)
 
 
@@ -55,6 +56,7 @@ def build_method(
     budget: Budget | None = None,
     n_workers: int = 1,
     model_chosen: bool = False,
+    is_isolated: bool = False,
 ) -> Method:
     """The sampler that ``config.method`` means on ``space``.
 
@@ -65,6 +67,7 @@ def build_method(
         budget: What the study may spend, where it is known.
         n_workers: Trials at a time.
         model_chosen: Whether the first default's model was chosen for this task, by a probe.
+        is_isolated: Whether trials run in processes of their own.
 
     Raises:
         ConfigError: An unknown method, or a grid that cannot be made.
@@ -83,7 +86,10 @@ def build_method(
             )
             return Method(sampler, f"{name} (Optuna {optuna.__version__})", finite_size(space))
         case "meta":
-            return _meta(config, space, history, budget, n_workers, model_chosen=model_chosen)
+            return _meta(
+                config, space, history, budget, n_workers,
+                model_chosen=model_chosen, is_isolated=is_isolated,
+            )  # fmt: skip
         case _:
             raise ConfigError(unknown_name("search method", config.method, METHODS))
 
@@ -210,6 +216,7 @@ def _meta(
     n_workers: int,
     *,
     model_chosen: bool,
+    is_isolated: bool,
 ) -> Method:
     from foretune.search.meta_sampler import MetaSampler  # brings torch
 
@@ -217,7 +224,8 @@ def _meta(
     limit_s = None if budget is None else budget.budget_s
     aware = settings.cost_aware
     if aware is None:
-        aware = limit_s is not None and config.n_trials is None and not config.wants_front
+        only_seconds = limit_s is not None and budget is not None and budget.n_trials is None
+        aware = only_seconds and not config.wants_front
     learns = isinstance(history, HistoryRecords) and len(history.studies) >= MIN_STUDIES
     defaults = space.defaults[:1] if learns else space.defaults
     sampler = MetaSampler(
@@ -226,6 +234,7 @@ def _meta(
         default_params=[dict(point) for point in defaults],
         judge_defaults=True,
         keep_of_default=(MODEL,) if model_chosen else (),
+        learn_meanwhile=aware and is_isolated and limit_s is not None and limit_s < _LONG_S,
         meta_lr=settings.meta_lr,
         meta_iterations=settings.meta_iterations,
         support_size=settings.support_size,
