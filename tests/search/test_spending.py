@@ -70,6 +70,21 @@ def test_kappa_is_the_share_of_the_budget_that_is_left():
     assert Spending(True, 100.0).price(view).grain_s == pytest.approx(0.5)
 
 
+def test_what_later_trials_find_ready_is_paid_once_and_predicted_never():
+    study = optuna.create_study(direction="maximize")
+    kinds = ({"once_s": 6.0}, {}, {"once_s": None}, {"once_s": -3.0}, {"once_s": 9.0})
+    for kind in kinds:
+        study.add_trial(create_trial(value=0.0, user_attrs={"seconds": 8.0, **kind},
+            params={"x": 1.0}, distributions={"x": optuna.distributions.FloatDistribution(0, 2)},
+        ))  # fmt: skip
+    view = StudyView.of(study.trials, study.direction, len(kinds))
+    seconds = np.exp(view.log_seconds)
+    assert seconds[:4] == pytest.approx([2.0, 8.0, 8.0, 8.0])
+    assert np.isnan(seconds[4])  # more than it took: no sound number
+    assert view.spent_s == 40.0
+    assert not len(view.untimed)
+
+
 def test_what_a_two_hundredth_of_the_budget_does_not_pay_for_counts_as_nothing():
     """Cheapest trials of no use were tried by the dozen: a tenth of next to nothing is a gain."""
     first = [("junk", 0.01), ("good", 0.4)]

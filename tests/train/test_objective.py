@@ -50,6 +50,18 @@ def test_resources_are_recorded(train):
     assert resources.cpu_percent > 0
 
 
+def test_what_later_trials_find_ready_is_told_apart(objective):
+    """A frozen model's first trial pays for its outputs; the next one has them."""
+    run = objective("classification", "bert_tiny")
+    params = {"model": "bert_tiny", "frozen": 1.0, "epochs": 1}
+    first, again = (
+        run(TrialSpec(number, params, seed=number), lambda report: False).resources
+        for number in range(2)
+    )
+    assert 0 < first.once_s < first.seconds
+    assert 0 <= again.once_s < 0.1 * first.once_s
+
+
 @pytest.mark.parametrize(
     ("kind", "model", "params"),
     [

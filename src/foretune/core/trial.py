@@ -77,7 +77,10 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a trial used. Seconds are wall seconds; memory in MiB; utilisation in per cent."""
+    """What a trial used. Seconds are wall seconds; memory in MiB; utilisation in per cent.
+
+    ``once_s``: those of the seconds that made what later trials find ready.
+    """
 
     seconds: float = 0.0
     examples_per_second: float = 0.0
@@ -85,6 +88,7 @@ class Resources:
     peak_gpu_mb: float = 0.0
     cpu_percent: float = 0.0
     gpu_percent: float = 0.0
+    once_s: float = 0.0
 
 
 @dataclass(frozen=True)

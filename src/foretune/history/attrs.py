@@ -38,6 +38,7 @@ HEAD_START = "head_start"  # what new heads start from, where it was learnt from
 
 # Of a trial.
 SECONDS = "seconds"
+ONCE = "once_s"  # of the seconds: what made things that later trials find ready
 STATUS = "status"
 FAILURE = "failure"
 METRICS = "metrics"
@@ -103,6 +104,7 @@ def trial_attributes(result: TrialResult) -> dict[str, Json]:
     attrs = {
         STATUS: str(result.status),
         SECONDS: used.seconds,
+        ONCE: used.once_s,
         "peak_ram_mb": used.peak_ram_mb,
         "peak_gpu_mb": used.peak_gpu_mb,
         "examples_per_second": used.examples_per_second,

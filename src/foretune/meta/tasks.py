@@ -10,7 +10,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from foretune.history import HistoryRecords, StudyRecord
-from foretune.history.attrs import METRIC
+from foretune.history.attrs import METRIC, ONCE
 from foretune.meta.codec import Codec, ParamCode, merge
 from foretune.meta.normalise import Scale, normalise
 
@@ -208,7 +208,8 @@ def _task(
 ) -> Task:
     rows = _thin(score, index)
     u, scale = normalise(score[rows])
-    seconds = study.seconds[rows]
+    once = study.trial_attrs.get(ONCE)
+    seconds = study.seconds[rows] - (0.0 if once is None else np.nan_to_num(once[rows]))
     whole = study.states[rows] == TrialState.COMPLETE.value
     log_seconds = np.log(np.where((seconds > 0) & whole, seconds, np.nan))
     failed = raw[study.states == TrialState.FAIL.value][:MAX_TRIALS]

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from foretune.history.attrs import ONCE
 from foretune.meta.codec import Codec
 from foretune.search.decided import decided
 from foretune.search.meta_stopped import outlook, shares
@@ -122,9 +123,13 @@ class StudyView:
 
     @cached_property
     def log_seconds(self) -> np.ndarray:
-        """(n,) log seconds of each whole trial, NaN unknown; of one cut short by its share."""
+        """(n,) log seconds of each whole trial, NaN unknown; of one cut short by its share.
+
+        What made things that later trials find ready (attribute ``once_s``) does not count.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
-            seconds = self._seconds / shares(self.trials)
+            once = np.array([_once(t) for t in self.trials], float)
+            seconds = (self._seconds - once) / shares(self.trials)
             return np.log(np.where(seconds > 0, seconds, np.nan))
 
     @cached_property
@@ -171,6 +176,14 @@ def configuration(trial: FrozenTrial) -> dict[str, object]:
         return trial.params
     plan = trial.system_attrs.get(PLAN_KEY)
     return {**(plan if isinstance(plan, Mapping) else {}), **decided(trial)}
+
+
+def _once(trial: FrozenTrial) -> float:
+    """Seconds that made things which later trials find ready; 0 where the trial does not say."""
+    told = trial.user_attrs.get(ONCE)
+    if not isinstance(told, int | float) or isinstance(told, bool):
+        return 0.0
+    return max(0.0, float(told))
 
 
 def _seconds(trial: FrozenTrial) -> float:

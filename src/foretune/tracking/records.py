@@ -118,6 +118,7 @@ def trial_metrics(result: TrialResult) -> dict[str, float]:
 def _resources(used: Resources) -> dict[str, float]:
     return {
         "resources/seconds": used.seconds,
+        "resources/once_s": used.once_s,
         "resources/examples_per_second": used.examples_per_second,
         "resources/peak_ram_mb": used.peak_ram_mb,
         "resources/peak_gpu_mb": used.peak_gpu_mb,

@@ -77,7 +77,7 @@ class TrainObjective:
             ConfigError: The parameters name no known model, or are out of range.
             ModelError: The model's checkpoint cannot be had.
         """
-        params = self._params(spec)
+        params, once_s = self._params(spec), self._workshop.once_s
         set_threads(self.config.threads)
         progress, no_memory = Progress(), False
         test: Mapping[str, float] = {}
@@ -98,7 +98,8 @@ class TrainObjective:
             finally:
                 self._accelerator.free_memory()
             resources = meter.resources(examples=progress.examples, training_s=progress.training_s)
-        resources = dataclasses.replace(resources, seconds=progress.before_s + resources.seconds)
+        seconds, once_s = progress.before_s + resources.seconds, self._workshop.once_s - once_s
+        resources = dataclasses.replace(resources, seconds=seconds, once_s=once_s)
         model_dir = None
         kept = progress.best is not None and progress.best.score > spec.save_above
         if network is not None and progress.best_state is not None and kept and spec.save_to:

@@ -51,7 +51,7 @@ class MetaConfig:
         support_size: Observations that the meta-model is trained to predict from.
         selection_threshold: Predicted scores closer than this count as equal.
         cost_aware: Whether configurations of few predicted seconds are preferred, the more the more
-            of the budget is left; null: where seconds limit the search and no number of trials does.
+            of the budget is left; null: where seconds alone limit the search.
             Suggestions then follow the seconds that trials took: two runs of one seed differ.
         cache_dir: Where trained meta-models are kept; null: the user's cache folder.
     """
