@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what early stopping is worth on the transfer benchmark: regret by epochs and by seconds.
 
-    python benchmarks/curves.py --bench ../shared/bench                # every line
+    python benchmarks/curves.py --bench ../shared/bench                # every line (an hour)
     python benchmarks/curves.py --bench ../shared/bench --run "tpe, meta, full"
     python benchmarks/curves.py --bench ../shared/bench --folds 2      # what choices are made by
 
@@ -15,12 +15,15 @@ history's own tasks are scored, N of each quarter, with a history that lacks tha
 from __future__ import annotations
 
 import argparse
+import logging
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -108,17 +111,25 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=30.0, help="stop after so many full trials")
     parser.add_argument("--scored", type=int, default=10, help="how many of the scored tasks")
     parser.add_argument("--folds", type=int, help="score so many of each quarter of the history")
+    parser.add_argument("--processes", type=int, default=2, help="lines at a time, a core each")
     a = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     if a.bench is None or not (a.bench / "transfer.py").is_file():
         print("the transfer benchmark is not here: give --bench FOLDER or set FORETUNE_SHARED")
         return 2
-    sys.path.insert(0, str(a.bench.resolve()))
-    for line in LINES:
-        if a.run is None or line.name in a.run:
-            score(line, a)
+    asked = [line for line in LINES if a.run is None or line.name in a.run]
+    start = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(a.processes, start, _quiet, (str(a.bench.resolve()),)) as pool:
+        for text in pool.map(partial(score, a=a), asked):
+            print(text, flush=True)
     return 0
+
+
+def _quiet(bench: str) -> None:
+    """What each process needs before its first line."""
+    warnings.filterwarnings("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("foretune").setLevel(logging.ERROR)  # of each search: what it leaves aside
+    sys.path.insert(0, bench)
 
 
 def cases(line: Line, a: argparse.Namespace, surrogate: Any) -> Iterator[tuple[str, str | None]]:
@@ -147,8 +158,8 @@ def cases(line: Line, a: argparse.Namespace, surrogate: Any) -> Iterator[tuple[s
         yield from ((task, url) for task in held_out[: a.folds])
 
 
-def score(line: Line, a: argparse.Namespace) -> None:
-    """Run a line on every task and seed, and print it."""
+def score(line: Line, a: argparse.Namespace) -> str:
+    """Run a line on every task and seed; what is told of it."""
     from surrogate import Surrogate
 
     surrogate = Surrogate(a.bench / "lcbench")
@@ -166,14 +177,12 @@ def score(line: Line, a: argparse.Namespace) -> None:
             stopped.append(np.mean([t.state.name != "COMPLETE" for t in made.study.trials]))
             decisions += made.decisions
     cost = f"{1e3 * np.median(decisions):.2f} ms a decision" if decisions else ""
+    told = []
     for kind, values in rows.items():
-        marks = " ".join(
-            f"@{m} {v:.4f}" for m, v in zip(MARKS, np.mean(values, axis=0), strict=True)
-        )
-        print(
-            f"{line.name:24s} by {kind:8s} {marks} | stopped {np.mean(stopped):.0%} {cost}",
-            flush=True,
-        )
+        means = np.mean(values, axis=0)
+        marks = " ".join(f"@{m} {v:.4f}" for m, v in zip(MARKS, means, strict=True))
+        told.append(f"{line.name:24s} by {kind:8s} {marks} | stopped {np.mean(stopped):.0%} {cost}")
+    return "\n".join(told)
 
 
 @dataclass
