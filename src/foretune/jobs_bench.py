@@ -156,14 +156,18 @@ def origin_of(
     config: RootConfig, resolved: Mapping[str, object], table: Table, notes: list[str]
 ) -> dict[str, object]:
     """Everything that a reviewer needs to make the same report."""
-    bench = resolved.get("benchmark")
+    bench, live = resolved.get("benchmark"), config.benchmark.mode == "live"
+    command = "make benchmark    # python -m src.main job=benchmark"
+    if live:
+        command = "make benchmark-live    # python -m src.main job=benchmark benchmark.mode=live"
+    n_seeds = config.benchmark.live.seeds if live else config.benchmark.seeds
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "make benchmark    # python -m src.main job=benchmark",
+        "command": command,
         "config": {"benchmark": bench, "search.meta": _meta_section(resolved)},
         "facts": {
             "code": commit() or "no checkout",
-            "seeds": f"0 to {config.benchmark.seeds - 1}",
+            "seeds": f"0 to {n_seeds - 1}",
             "processor": hardware(),
             "python": platform.python_version(),
             **_versions(),

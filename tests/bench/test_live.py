@@ -29,7 +29,10 @@ def test_meta_must_be_there_in_a_third_of_the_seconds():
     assert grid["reached"] is True
     assert tpe["got"] == pytest.approx(20 / 30)
     assert tpe["reached"] is False
-    assert "grid's best: 27%" in live_sentence(finding)
+    assert live_sentence(finding) == (
+        "Really trained on one task, 30 s a search: of the seconds that they have, meta reaches"
+        " grid's best in 27%, TPE's best in 67%."
+    )
 
 
 def test_what_is_never_reached_costs_the_whole_budget():

@@ -117,7 +117,8 @@ def _reach(rows: Sequence[Mapping[str, object]], budget_s: float) -> list[dict[s
             out.append(
                 {
                     "what": f"share of the seconds in which meta has {METHODS[other].label}'s best",
-                    "wanted": SHARE, "got": got, "reached": got <= SHARE,
+                    "of": METHODS[other].label, "wanted": SHARE, "got": got,
+                    "reached": got <= SHARE,
                 }
             )  # fmt: skip
     return out

@@ -142,9 +142,11 @@ def live(found: Report, figures: Mapping[str, str]) -> list[str]:
 
 def live_sentence(found: Report) -> str:
     """The live comparison's finding in one sentence."""
-    shares = ", ".join(f"{line['what']}: {line['got']:.0%}" for line in found["reach"])
+    shares = ", ".join(f"{line['of']}'s best in {line['got']:.0%}" for line in found["reach"])
+    told = f"of the seconds that they have, meta reaches {shares}" if shares else "no score"
     n = len(found["tasks"])
-    return f"Really trained, {found['budget_s']:g} s a search, {n} tasks. {shares or 'No score.'}"
+    tasks = "one task" if n == 1 else f"{n} tasks"
+    return f"Really trained on {tasks}, {found['budget_s']:g} s a search: {told}."
 
 
 def score(value: float | None) -> str:
