@@ -7,6 +7,7 @@ from foretune.config.schema.root import RootConfig
 from foretune.core import HistoryError
 from foretune.jobs import explain_job, recommend_job, validate_job
 from foretune.search.meta_sampler import MetaSampler
+from foretune.testing.samplers import random_studies
 
 
 @pytest.fixture
@@ -22,12 +23,7 @@ def config(tmp_path):
 
         return -abs(log10(lr) + 3) - 0.5 * bad
 
-    for k in range(4):
-        study = optuna.create_study(
-            storage=url, study_name=f"past-{k}", direction="maximize",
-            sampler=optuna.samplers.RandomSampler(seed=k),
-        )  # fmt: skip
-        study.optimize(objective, n_trials=25)
+    random_studies(url, objective, n_studies=4, n_trials=25)
     config = RootConfig()
     config.storage.url = url
     config.history.seed = False  # what ships is tested in test_seed.py

@@ -8,6 +8,7 @@ import torch
 
 from foretune import MetaSampler
 from foretune.core import HistoryError
+from foretune.testing.samplers import random_studies
 
 DEFAULT = {"x": 0.9, "y": 0.1}
 QUICK = {"seed": 0, "meta_iterations": 30, "default_params": DEFAULT}
@@ -22,12 +23,7 @@ def objective(trial: optuna.Trial) -> float:
 @pytest.fixture
 def history(tmp_path):
     url = f"sqlite:///{tmp_path / 'past.db'}"
-    for k in range(5):
-        past = optuna.create_study(
-            storage=url, study_name=f"past-{k}", direction="maximize",
-            sampler=optuna.samplers.RandomSampler(seed=k),
-        )  # fmt: skip
-        past.optimize(objective, n_trials=12)
+    random_studies(url, objective, n_studies=5, n_trials=12)
     return url
 
 

@@ -14,6 +14,7 @@ import pytest
 from foretune import MetaSampler, explain, recommend
 from foretune.core.errors import ConfigError
 from foretune.meta.settings import Ablation
+from foretune.testing.samplers import random_studies
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 FAST = {"meta_iterations": 60}
@@ -231,18 +232,13 @@ def test_numbers_out_of_range_are_refused(wrong: dict):
 
 def test_a_wider_selection_threshold_prefers_faster_configurations(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'timed.db'}"
-    for k in range(4):
-        study = optuna.create_study(
-            storage=url, study_name=f"t{k}", direction="maximize",
-            sampler=optuna.samplers.RandomSampler(seed=k),
-        )  # fmt: skip
 
-        def objective(trial: optuna.Trial) -> float:
-            epochs = trial.suggest_int("epochs", 1, 50, log=True)
-            trial.set_user_attr("seconds", 10.0 * epochs)
-            return -abs(trial.suggest_float("x", 0, 1) - 0.3) + 1e-4 * epochs
+    def objective(trial: optuna.Trial) -> float:
+        epochs = trial.suggest_int("epochs", 1, 50, log=True)
+        trial.set_user_attr("seconds", 10.0 * epochs)
+        return -abs(trial.suggest_float("x", 0, 1) - 0.3) + 1e-4 * epochs
 
-        study.optimize(objective, n_trials=30)
+    random_studies(url, objective, n_studies=4, n_trials=30)
     seconds = []
     for threshold in (0.0, 0.9):
         sampler = MetaSampler(

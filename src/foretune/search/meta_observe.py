@@ -180,18 +180,21 @@ def configuration(trial: FrozenTrial) -> dict[str, object]:
 
 def _once(trial: FrozenTrial) -> float:
     """Seconds that made things which later trials find ready; 0 where the trial does not say."""
-    told = trial.user_attrs.get(ONCE)
-    if not isinstance(told, int | float) or isinstance(told, bool):
-        return 0.0
-    return max(0.0, float(told))
+    once = _number(trial.user_attrs.get(ONCE))
+    return once if once > 0 else 0.0
+
+
+def _number(told: object) -> float:
+    """A user attribute that should be a number; NaN where it is none."""
+    number = isinstance(told, int | float) and not isinstance(told, bool)
+    return float(told) if number else float("nan")  # type: ignore[arg-type]
 
 
 def _seconds(trial: FrozenTrial) -> float:
     """What the trial says, else what the clock says; NaN where neither does."""
     told = trial.user_attrs.get("seconds")
     if told is not None:
-        number = isinstance(told, int | float) and not isinstance(told, bool)
-        return float(told) if number else float("nan")
+        return _number(told)
     seconds = float("nan") if trial.duration is None else trial.duration.total_seconds()
     if pauses_of(trial) and trial.datetime_start is not None:  # not the time put aside
         began, end = trial.datetime_start.timestamp(), trial.datetime_complete

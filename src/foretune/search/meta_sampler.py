@@ -183,10 +183,10 @@ class MetaSampler(BaseSampler):
         shown = {**trial.distributions, **asked}
         attrs = study.user_attrs
         defaults = self._defaults if self._defaults is not None else attrs.get("default_params", ())
+        known_good = [defaults] if isinstance(defaults, Mapping) else list(defaults)
         for attempt in range(_RACES):
             view = StudyView.of(study.get_trials(deepcopy=False), study.direction, trial.number)
             self._say_untimed(study, view)
-            known_good = [defaults] if isinstance(defaults, Mapping) else list(defaults)
             opens = self._meanwhile and bool(known_good) and not (view.trials or fixed)
             planner = self._opening(study) if opens else self._planner(study)
             plan = planner.plan(

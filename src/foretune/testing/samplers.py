@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,18 @@ from foretune.testing.planted import (
     planted_history,
     train_planted,
 )
+
+
+def random_studies(
+    url: str, objective: Callable[[optuna.Trial], float], *, n_studies: int, n_trials: int
+) -> None:
+    """Write studies of random search, ``past-0`` and on, each with a seed of its own."""
+    for k in range(n_studies):
+        study = optuna.create_study(
+            storage=url, study_name=f"past-{k}", direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=k),
+        )  # fmt: skip
+        study.optimize(objective, n_trials=n_trials)
 
 
 class SearchContract:
