@@ -212,7 +212,12 @@ def search(
     pruner = optuna.pruners.NopPruner() if frozen else PRUNERS[line.pruner](url, seed)
     timed = pruner if line.pruner == "hyperband" else Timed(pruner)  # it is known by type
     sampler = SAMPLERS[line.sampler](url, seed, a.budget * typical)
-    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=timed)
+    study = optuna.create_study(
+        study_name=f"{task}, {seed}",  # Hyperband deals brackets by it
+        direction="maximize",
+        sampler=sampler,
+        pruner=timed,
+    )
     made = Made(study)
     if isinstance(timed, Timed):
         made.decisions = timed.seconds

@@ -31,6 +31,7 @@ from foretune.search import (
     build_method,
     build_pruner,
     open_study,
+    pace,
     past_trials,
     plan_search,
     study_name,
@@ -174,6 +175,7 @@ def build_study(
         pruner=build_pruner(config.search, history=past),
         space=setup.space,
     )
+    timed = setup.space.defaults[0] if setup.space.defaults else None
     plan = plan_search(
         study,
         method=method,
@@ -185,6 +187,7 @@ def build_study(
         folder=Path(config.outputs) / "studies" / name,
         space=setup.space,
         past=past_trials(past, info.name),
+        pace=pace(past, timed, task=info, models=setup.cards, picks=method.picks),
         n_workers=n_workers,
         time_step=time_step,
     )

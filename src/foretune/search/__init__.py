@@ -7,6 +7,7 @@ from foretune.search.forecast import TimeStep, past_trials
 from foretune.search.front import pareto_front
 from foretune.search.loop import SearchError, run_search
 from foretune.search.method import Method, build_fidelity, build_method, build_pruner
+from foretune.search.pace import pace
 from foretune.search.plan import plan_search
 from foretune.search.plots import plot_search
 from foretune.search.rehearsal import Stopwatch, rehearsal
@@ -22,6 +23,7 @@ __all__ = [
     "build_method",
     "build_pruner",
     "open_study",
+    "pace",
     "pareto_front",
     "past_trials",
     "plan_search",

@@ -14,6 +14,7 @@ from foretune.core import Budget, Forecast, ParamValue, format_duration
 from foretune.history import HistoryRecords
 from foretune.history.attrs import TASK
 from foretune.history.records import ParamColumn
+from foretune.search.pace import Pace
 from foretune.space import Space
 
 TimeStep = Callable[[Mapping[str, ParamValue]], float | None]
@@ -92,12 +93,13 @@ def forecast(
     space: Space,
     n_workers: int = 1,
     time_step: TimeStep | None = None,
+    pace: Pace | None = None,
 ) -> Forecast | None:
     """How long trials will take, and how many fit into what is left; None: nothing tells.
 
     The study's own trials tell best. Without any, past ones on the same task do, brought to this
     machine and these settings by a timed step of a known-good point; without these, the step
-    alone, brought to the space's mean number of epochs.
+    brought to what such a search picks (``pace``), or to the space's mean number of epochs.
 
     Args:
         budget: The limits.
@@ -108,6 +110,7 @@ def forecast(
         space: What is searched; the first of its defaults is timed.
         n_workers: Trials at a time.
         time_step: Times it; None: not at all.
+        pace: The search's trials by the timed point, as other tasks tell.
     """
     n_left = math.inf if budget.n_trials is None else max(budget.n_trials - n_done, 0)
     left_s = math.inf if budget.budget_s is None else max(budget.budget_s - seconds_done, 0.0)
@@ -127,6 +130,9 @@ def forecast(
         if scale is not None:
             by += " and a timed step"
         seconds = [took.seconds * (scale or 1.0) for took in past]
+    elif timed_s is not None and pace is not None:
+        by, unsure = "from a timed step and past tasks", pace.unsure
+        seconds = [timed_s * pace.ratio]
     elif timed_s is not None and point is not None:
         by, unsure = "from a timed step", UNSURE_ALONE
         seconds = [timed_s * _typical(space, point)]

@@ -24,6 +24,7 @@ from foretune.config.schema.search import (
 from foretune.core import Budget, ConfigError, unknown_name
 from foretune.history import HistoryRecords
 from foretune.search.fidelity import Fidelity, ToTheEnd
+from foretune.search.pace import Picks
 from foretune.search.points import PointSampler, grid_points, model_points, random_points
 from foretune.space import MODEL, Grid, Space, finite_size
 
@@ -40,12 +41,14 @@ class Method:
         description: The exact method, variant and version.
         n_points: How many different points it can suggest; None: no end.
         notes: What a person should know of it.
+        picks: Which of past trials are like its own.
     """
 
     sampler: BaseSampler
     description: str
     n_points: int | None = None
     notes: tuple[str, ...] = ()
+    picks: Picks = Picks.ANY
 
 
 def build_method(
@@ -246,6 +249,7 @@ def _meta(
         n_trials=None if budget is None else budget.n_trials,
         objectives=OBJECTIVES if config.wants_front else OBJECTIVES[:1],
     )
-    notes = ("short trials are preferred: more of them fit than planned",) if aware else ()
+    notes = ("seconds limit this search: short trials are preferred",) if aware else ()
     name = f"MetaSampler (Foretune {version('foretune')})"
-    return Method(sampler, name, finite_size(space), notes)
+    picks = Picks.SHORT if aware else Picks.GOOD
+    return Method(sampler, name, finite_size(space), notes, picks)

@@ -23,6 +23,7 @@ from foretune.core import (
 from foretune.history.attrs import CENSORED, FAILURE, METRICS, SECONDS
 from foretune.search.forecast import TimeStep, Took, forecast
 from foretune.search.method import Method
+from foretune.search.pace import Pace
 from foretune.search.study import counted, progress, score_of
 from foretune.space import Space
 
@@ -41,13 +42,14 @@ def plan_search(
     folder: Path,
     space: Space,
     past: Sequence[Took] = (),
+    pace: Pace | None = None,
     n_workers: int = 1,
     time_step: TimeStep | None = None,
 ) -> SearchPlan:
     """What `run_search` is about to do, for those who watch it.
 
     ``n_trials`` is cut to the number of different points that the method can suggest. How many
-    trials will fit is told by ``past`` trials and ``time_step`` (`forecast`).
+    trials will fit is told by ``past`` trials, ``time_step`` and ``pace`` (`forecast`).
     """
     seen_s, so_far = time.time(), progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
@@ -63,6 +65,7 @@ def plan_search(
         space=space,
         n_workers=n_workers,
         time_step=time_step,
+        pace=pace,
     )
     plan = () if foreseen is None else (f"plan: {foreseen.text}",)
     return SearchPlan(
