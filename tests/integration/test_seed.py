@@ -2,13 +2,15 @@
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 
 import foretune
-from foretune.build import build_setup
+from foretune.build import build_setup, build_storage, build_study
 from foretune.build_history import about_history, past_studies
 from foretune.config.location import conf_folder
 from foretune.config.schema.root import RootConfig
 from foretune.core import TaskKind
+from foretune.search.pace import Picks, pace
 
 QUICK = {"meta_iterations": 30}
 
@@ -38,6 +40,24 @@ def test_a_first_search_learns_from_it_but_never_from_its_own_data(config):
     config.history.seed = False
     assert past_studies(config, info).studies == ()
     assert about_history(past_studies(config, info))[0] == "history: nothing to learn from yet"
+
+
+@pytest.mark.parametrize(("budget_s", "picks"), [(None, Picks.GOOD), ("1m", Picks.SHORT)])
+def test_its_plan_is_told_by_the_shipped_trials_and_one_timed_step(
+    config, budget_s, picks, tmp_path
+):
+    whole = OmegaConf.load(conf_folder() / "space" / "default.yaml")
+    config.space.params = OmegaConf.to_container(whole)["params"]
+    config.model.members = ["bilstm_crf"]
+    config.search.budget_s, config.search.meta.cache_dir = budget_s, str(tmp_path)
+    setup = build_setup(config, conf_folder())
+    past = past_studies(config, setup.data.info)
+    (point,) = setup.space.defaults
+    known = pace(past, point, task=setup.data.info, models=["bilstm_crf"], picks=picks)
+    storage = build_storage(config)
+    _, plan, _ = build_study(setup, config, storage, {}, time_step=lambda at: 10.0)
+    assert plan.forecast.trial_s == pytest.approx(10.0 * known.ratio)
+    assert "(from a timed step and past tasks)" in plan.forecast.text
 
 
 def test_an_explanation_says_that_the_advice_was_shipped(tmp_path):
