@@ -265,6 +265,7 @@ class Thawing:
             aside = paused(study, [number])
             pause = self._timed(partial(self.fidelity.pause, study, number, aside, may_begin=True))
             if pause is not None:
+                trial.set_user_attr("seconds", self._seconds(params, epoch))
                 put_aside(study, number, epoch=epoch, pause=pause)
                 break
         cost_s = self._seconds(params, epoch) - (self._seconds(params, first) if first else 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foretune.bench.live import LiveSearch, live_findings
+from foretune.bench.page import merged, write_page
 from foretune.bench.report_parts import live_sentence
 
 
@@ -56,3 +57,21 @@ def test_a_search_of_failures_has_no_score():
     (row,) = finding["rows"]
     assert row["best"] is None
     assert finding["tasks"][0]["curves"]["gp"][-1] is None
+
+
+def made(n: int) -> dict:
+    return {"command": f"make it {n}", "config": {}, "facts": {}, "notes": [], "sources": {}}
+
+
+def test_a_page_says_how_its_latest_live_comparison_was_made(tmp_path):
+    """It kept the first one's commit, command and number of searches."""
+    found = told(ran("meta", [5.0], [0.5]), ran("grid", [5.0], [0.9]))
+    for n in (1, 2):
+        page = write_page(tmp_path, {"live": found}, {}, otherwise=made(n))
+    assert "<pre>make it 2</pre>" in page.read_text(encoding="utf-8")
+
+
+def test_a_replay_s_page_keeps_how_the_replay_was_made():
+    before = {"table": {"n_trials": 30}, "command": "make benchmark"}
+    report = merged(before, {"live": {}}, {"command": "make benchmark-live"})
+    assert report == {**before, "live": {}}

@@ -32,14 +32,15 @@ def write_page(
         folder: The report's.
         part: Top-level entries of report.json that are new.
         runs: Searches, trial by trial, by part; kept in runs.json.
-        otherwise: Entries for a folder that has none of that name yet.
+        otherwise: Entries that are new, too, where the folder's report holds no replay, whose they
+            would be.
 
     Returns:
         The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     before = read_json(folder / "report.json")
-    report = {"format": FORMAT, **(otherwise or {}), **before, **part}
+    report = {"format": FORMAT, **merged(before, part, otherwise or {})}
     kept = {**read_json(folder / "runs.json"), **runs}
     _write(folder / "runs.json", json.dumps(kept, separators=(",", ":")))
     _write(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))
@@ -47,6 +48,20 @@ def write_page(
     page = folder / "report.html"
     _write(page, render(report, figures))
     return page
+
+
+def merged(
+    before: Mapping[str, Any], part: Mapping[str, Any], otherwise: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A report with a new part; ``otherwise`` as in `write_page`.
+
+    >>> merged({"live": 1, "command": "old"}, {"live": 2}, {"command": "new"})
+    {'live': 2, 'command': 'new'}
+    >>> merged({"table": 1, "command": "old"}, {"live": 2}, {"command": "new"})
+    {'table': 1, 'command': 'old', 'live': 2}
+    """
+    replayed = any(before.get(name) for name in ("table", "surrogate"))
+    return {**before, **({} if replayed else otherwise), **part}
 
 
 def read_json(path: Path) -> dict[str, Any]:

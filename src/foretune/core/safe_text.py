@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 # A user, a colon and a password that may hold anything but a line's end (SQLAlchemy takes spaces
-# too); ":5432/" is a port. Else whatever stands before the last @ of the word.
-_USER_INFO = r"(?:[^\s/@:]*:(?!\d+(?:[/\s]|$))[^@\n]*@(?:\S*@)?|\S*@)"
+# too); ":5432/" and ":5432, " are ports. Else whatever stands before the last @ of the word.
+_USER_INFO = r"(?:[^\s/@:]*:(?!\d+[,;.)]*(?:[/\s]|$))[^@\n]*@(?:\S*@)?|\S*@)"
 _SECRET = re.compile(r"([A-Za-z][\w+.-]*://)(?!/)" + _USER_INFO)
 _QUERY_SECRET = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s]*")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and line ends

@@ -51,7 +51,7 @@ def promise(chance: float, share: float) -> float:
 
     A winner is trained to its end, a loser until it shows itself.
 
-    >>> promise(0.5, 0.5) > promise(0.5, 0.25) > promise(0.2, 0.25)
+    >>> promise(0.5, 0.75) > promise(0.5, 0.25) > promise(0.2, 0.25)
     True
     """
     rest = 1.0 - share
