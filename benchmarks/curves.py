@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what early stopping is worth on the transfer benchmark: regret by epochs and by seconds.
 
-    python benchmarks/curves.py --bench ../shared/bench                # every line (1 to 2 hours)
+    python benchmarks/curves.py --bench ../shared/bench                # every line (an hour)
     python benchmarks/curves.py --bench ../shared/bench --run "tpe, meta, full"
     python benchmarks/curves.py --bench ../shared/bench --folds 2      # what choices are made by
 
