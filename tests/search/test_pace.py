@@ -1,12 +1,12 @@
 import dataclasses
-import statistics
 
+import numpy as np
 import optuna
 import pytest
 
+from foretune.bench.table import table_of
 from foretune.history import HistoryRecords, read_history, seed_history
 from foretune.history.attrs import DEFAULT_PARAMS, KIND, MODALITY, MODELS, TASK
-from foretune.history.seed import FAMILY
 from foretune.search.pace import Picks, pace
 from foretune.testing.planted import TASK as PLANTED
 
@@ -82,13 +82,13 @@ def test_what_ships_tells_of_a_family_that_is_left_out():
 
     The third one's takes a second or less, most of it no training: by it one is thrice off.
     """
-    shipped = [s for s in seed_history().studies if s.user_attrs[KIND] == "text-classification"]
-    for study in shipped:
-        rest = [s for s in shipped if s.user_attrs[FAMILY] != study.user_attrs[FAMILY]]
-        every = {row: study.params_at(row) for row in range(len(study.values))}
-        best = sorted(every, key=lambda row: -study.values[row])[: len(every) // 4]
-        took = statistics.fmean(study.seconds[best])
-        for point in study.user_attrs[DEFAULT_PARAMS][:2]:
-            own = statistics.fmean(study.seconds[row] for row in every if every[row] == point)
-            told = of(HistoryRecords(tuple(rest)), point=point, models=study.user_attrs[MODELS])
+    table = table_of(seed_history())
+    shipped = [t for t in table.tasks if t.record.user_attrs[KIND] == "text-classification"]
+    for task in shipped:
+        rest = HistoryRecords(tuple(t.record for t in shipped if t.family != task.family))
+        values = task.record.values
+        took = task.record.seconds[np.argsort(-values)[: len(values) // 4]].mean()
+        for point in task.record.user_attrs[DEFAULT_PARAMS][:2]:
+            own = task.seconds[task.configs.index(point)]
+            told = of(rest, point=point, models=task.record.user_attrs[MODELS])
             assert 1 / 1.7 < told.ratio * own / took < 1.7

@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from foretune.core import HistoryError, ParamValue
-from foretune.history import HistoryRecords, StudyRecord, read_history
+from foretune.history import HistoryRecords, ParamColumn, StudyRecord, read_history
 from foretune.history.attrs import (
     DEFAULT_PARAMS,
     FINGERPRINT,
@@ -159,7 +159,7 @@ def records_of(tasks: Sequence[TableTask]) -> HistoryRecords:
 
 
 def _task(record: StudyRecord) -> TableTask:
-    everything = [record.params_at(row) for row in range(len(record.values))]
+    everything = [_config(record.columns, row) for row in range(len(record.values))]
     rows = list({point_key(c): r for r, c in reversed(list(enumerate(everything)))}.values())
     rows = sorted(r for r in rows if everything[r])
     shared = record.user_attrs.get(SHARED_POINTS)
@@ -181,3 +181,18 @@ def _task(record: StudyRecord) -> TableTask:
         cpu_percent=record.trial_attrs.get("cpu_percent", nothing)[rows],
         rows=np.array(rows, int),
     )
+
+
+def _config(columns: Sequence[ParamColumn], row: int) -> dict[str, ParamValue]:
+    config: dict[str, ParamValue] = {}
+    for column in columns:
+        value = float(column.values[row])
+        if np.isnan(value):
+            continue
+        if isinstance(column.distribution, CategoricalDistribution):
+            config[column.name] = column.distribution.choices[int(value)]
+        elif isinstance(column.distribution, IntDistribution):
+            config[column.name] = round(value)
+        else:
+            config[column.name] = value
+    return config

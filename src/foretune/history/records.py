@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
-
-from foretune.core import ParamValue
 
 
 @dataclass(frozen=True)
@@ -85,21 +83,6 @@ class StudyRecord:
     def scored(self) -> np.ndarray:
         """``(n,)`` bool: completed with a finite value."""
         return (self.states == TrialState.COMPLETE.value) & np.isfinite(self.values)
-
-    def params_at(self, row: int) -> dict[str, ParamValue]:
-        """The parameters of one trial, without those that it did not have."""
-        params: dict[str, ParamValue] = {}
-        for column in self.columns:
-            value = float(column.values[row])
-            if np.isnan(value):
-                continue
-            if isinstance(column.distribution, CategoricalDistribution):
-                params[column.name] = column.distribution.choices[int(value)]
-            elif isinstance(column.distribution, IntDistribution):
-                params[column.name] = round(value)
-            else:
-                params[column.name] = value
-        return params
 
 
 @dataclass(frozen=True)

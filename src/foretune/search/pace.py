@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from optuna.distributions import CategoricalDistribution
 
 from foretune.core import ParamValue, TaskInfo
-from foretune.history import HistoryRecords, StudyRecord
+from foretune.history import HistoryRecords, ParamColumn, StudyRecord
 from foretune.history.attrs import MODALITY, TASK
-from foretune.space import MODEL, point_key
+from foretune.space import MODEL
 
 MIN_PAST = 3  # studies that tried the point (taste)
 GOOD_SHARE = 0.25  # of a study's trials: what a search that knows the past picks from (taste)
@@ -64,7 +65,7 @@ def pace(
     if records is None or point is None:
         return None
     found = [
-        _ratio(study, point_key(point), models, picks)
+        _ratio(study, point, models, picks)
         for study in records.studies
         if study.user_attrs.get(MODALITY) == task.kind.modality
         and study.user_attrs.get(TASK) != task.name
@@ -76,16 +77,46 @@ def pace(
     return Pace(statistics.median(known), max(spread, UNSURE))
 
 
-def _ratio(study: StudyRecord, key: str, models: Collection[str], picks: Picks) -> float | None:
-    timed = np.flatnonzero(study.scored & np.isfinite(study.seconds) & (study.seconds > 0))
-    params = {int(row): study.params_at(int(row)) for row in timed}
-    own = [float(study.seconds[row]) for row, held in params.items() if point_key(held) == key]
-    rows = [row for row, held in params.items() if held.get(MODEL) in (None, *models)]
-    if not own or not rows:
+def _ratio(
+    study: StudyRecord, point: Mapping[str, ParamValue], models: Collection[str], picks: Picks
+) -> float | None:
+    timed = study.scored & np.isfinite(study.seconds) & (study.seconds > 0)
+    own = study.seconds[timed & _like(study, point)]
+    rows = np.flatnonzero(timed & _of_models(study, models))
+    if not len(own) or not len(rows):
         return None
     if picks is not Picks.ANY:
-        rows.sort(key=lambda row: study.values[row], reverse=study.maximize)
-        rows = rows[: math.ceil(GOOD_SHARE * len(rows))]
-    seconds = [float(study.seconds[row]) for row in rows]
+        order = np.argsort(study.values[rows] * (-1 if study.maximize else 1), kind="stable")
+        rows = rows[order[: math.ceil(GOOD_SHARE * len(rows))]]
     mean = statistics.harmonic_mean if picks is Picks.SHORT else statistics.fmean
-    return mean(seconds) / statistics.fmean(own)
+    return mean(study.seconds[rows].tolist()) / float(own.mean())
+
+
+def _like(study: StudyRecord, point: Mapping[str, ParamValue]) -> np.ndarray:
+    """(n,) bool: the trials of the very point."""
+    if point.keys() - {column.name for column in study.columns}:
+        return np.zeros(len(study.values), bool)
+    alike = np.ones(len(study.values), bool)
+    for column in study.columns:
+        if column.name in point:
+            alike &= column.values == _code(column, point[column.name])
+        else:
+            alike &= np.isnan(column.values)
+    return alike
+
+
+def _of_models(study: StudyRecord, models: Collection[str]) -> np.ndarray:
+    """(n,) bool: the trials of one of ``models``, or of no named one."""
+    for column in study.columns:
+        if column.name == MODEL:
+            known = [_code(column, model) for model in models]
+            return np.isnan(column.values) | np.isin(column.values, known)
+    return np.ones(len(study.values), bool)
+
+
+def _code(column: ParamColumn, value: ParamValue) -> float:
+    """What stands for a value in its column; NaN, which equals nothing: it does not occur there."""
+    if isinstance(column.distribution, CategoricalDistribution):
+        choices = column.distribution.choices
+        return float(choices.index(value)) if value in choices else math.nan
+    return math.nan if value is None or isinstance(value, str) else float(value)
