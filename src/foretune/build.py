@@ -31,8 +31,6 @@ from foretune.search import (
     build_method,
     build_pruner,
     open_study,
-    pace,
-    past_trials,
     plan_search,
     study_name,
 )
@@ -175,7 +173,6 @@ def build_study(
         pruner=build_pruner(config.search, history=past),
         space=setup.space,
     )
-    timed = setup.space.defaults[0] if setup.space.defaults else None
     plan = plan_search(
         study,
         method=method,
@@ -186,8 +183,7 @@ def build_study(
         notes=(*setup.notes, *about_history(past)),
         folder=Path(config.outputs) / "studies" / name,
         space=setup.space,
-        past=past_trials(past, info.name),
-        pace=pace(past, timed, task=info, models=setup.cards, picks=method.picks),
+        history=past,
         n_workers=n_workers,
         time_step=time_step,
     )

@@ -16,8 +16,8 @@ from foretune.core import (
 )
 from foretune.execute import InlineExecutor
 from foretune.history import read_history
-from foretune.search import Stopwatch, past_trials, rehearsal
-from foretune.search.forecast import Took, forecast
+from foretune.search import Stopwatch, rehearsal
+from foretune.search.forecast import Took, forecast, past_trials
 from foretune.space import Choice, Float, Int, Space
 from foretune.testing.planted import Run
 

@@ -58,20 +58,16 @@ def test_models_that_the_search_lacks_do_not_count():
 
 
 @pytest.mark.parametrize(
-    "records",
-    [
-        None,
-        recorded(2),
-        recorded(3, modality="image"),
-        recorded(3, point_s=0.0),
-    ],
+    "past",
+    [{"n_tasks": 2}, {"n_tasks": 3, "modality": "image"}, {"n_tasks": 3, "point_s": 0.0}],
 )
-def test_nothing_is_told_by_too_few_by_other_modalities_or_without_the_point(records):
-    assert of(records) is None
+def test_nothing_is_told_by_too_few_by_other_modalities_or_without_the_point(past):
+    assert of(recorded(**past)) is None
 
 
 def test_nothing_is_told_of_a_point_that_nobody_tried_or_by_the_task_s_own_trials():
     records = recorded(3)
+    assert of(None) is None
     assert of(records, point=None) is None
     assert of(records, point={"model": "small", "epochs": 9}) is None
     assert of(records, task=dataclasses.replace(PLANTED, name="t0")) is None

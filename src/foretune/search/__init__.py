@@ -3,11 +3,10 @@
 May import meta, history, space, core, config.schema and optuna; torch only through meta.
 """
 
-from foretune.search.forecast import TimeStep, past_trials
+from foretune.search.forecast import TimeStep
 from foretune.search.front import pareto_front
 from foretune.search.loop import SearchError, run_search
 from foretune.search.method import Method, build_fidelity, build_method, build_pruner
-from foretune.search.pace import pace
 from foretune.search.plan import plan_search
 from foretune.search.plots import plot_search
 from foretune.search.rehearsal import Stopwatch, rehearsal
@@ -23,9 +22,7 @@ __all__ = [
     "build_method",
     "build_pruner",
     "open_study",
-    "pace",
     "pareto_front",
-    "past_trials",
     "plan_search",
     "plot_search",
     "progress",

@@ -117,7 +117,7 @@ def forecast(
     if not n_left or not left_s:
         return None
     known = [seconds for seconds in own_s if seconds > 0 and math.isfinite(seconds)]
-    point = space.defaults[0] if space.defaults else None
+    point = space.first_default
     timed_s = None
     if not known and time_step is not None and point is not None:
         timed_s = time_step(point)

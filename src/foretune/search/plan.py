@@ -20,10 +20,11 @@ from foretune.core import (
     TrialResult,
     TrialSpec,
 )
+from foretune.history import HistoryRecords
 from foretune.history.attrs import CENSORED, FAILURE, METRICS, SECONDS
-from foretune.search.forecast import TimeStep, Took, forecast
+from foretune.search.forecast import TimeStep, forecast, past_trials
 from foretune.search.method import Method
-from foretune.search.pace import Pace
+from foretune.search.pace import pace
 from foretune.search.study import counted, progress, score_of
 from foretune.space import Space
 
@@ -41,15 +42,14 @@ def plan_search(
     notes: Sequence[str],
     folder: Path,
     space: Space,
-    past: Sequence[Took] = (),
-    pace: Pace | None = None,
+    history: HistoryRecords | None = None,
     n_workers: int = 1,
     time_step: TimeStep | None = None,
 ) -> SearchPlan:
     """What `run_search` is about to do, for those who watch it.
 
     ``n_trials`` is cut to the number of different points that the method can suggest. How many
-    trials will fit is told by ``past`` trials, ``time_step`` and ``pace`` (`forecast`).
+    trials will fit is told by ``history`` and ``time_step`` (`forecast`).
     """
     seen_s, so_far = time.time(), progress(study)
     if method.n_points is not None and method.n_points < (budget.n_trials or math.inf):
@@ -61,11 +61,11 @@ def plan_search(
         n_done=so_far.n_done,
         seconds_done=so_far.seconds,
         own_s=[result.resources.seconds for result in ended.values()],
-        past=past,
+        past=past_trials(history, task.name),
         space=space,
         n_workers=n_workers,
         time_step=time_step,
-        pace=pace,
+        pace=pace(history, space.first_default, task=task, models=models, picks=method.picks),
     )
     plan = () if foreseen is None else (f"plan: {foreseen.text}",)
     return SearchPlan(

@@ -47,6 +47,11 @@ class Space:
         object.__setattr__(self, "defaults", defaults)
 
     @property
+    def first_default(self) -> Mapping[str, ParamValue] | None:
+        """The best known-good configuration; None: none is known."""
+        return self.defaults[0] if self.defaults else None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The distinct names, in order: the coordinates of `encode`."""
         return tuple(dict.fromkeys(p.name for p in self.parameters))
