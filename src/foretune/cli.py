@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -62,7 +63,17 @@ def main() -> None:
     else:
         run()
     if _exit_codes:
-        sys.exit(max(_exit_codes))
+        _leave(max(_exit_codes))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit with this code, also where Ctrl-C came while Python ran source text, as imports do.
+
+    ``python -m`` remembers a KeyboardInterrupt that left an ``exec`` of a string (a dataclass is
+    made by one) until the next string is run, and dies by SIGINT at its end though it was caught.
+    """
+    exec("")
+    sys.exit(code)
 
 
 def _launch(run: Callable[[], None]) -> None:
@@ -136,7 +147,7 @@ def _run(composed: DictConfig) -> None:
         if not finished:
             _exit_codes.append(EXIT_INTERRUPTED)
             if settings.mode == RunMode.MULTIRUN and not _is_launched:
-                sys.exit(EXIT_INTERRUPTED)
+                _leave(EXIT_INTERRUPTED)
     except ForetuneError as error:
         if settings.verbose or _is_launched:
             raise

@@ -59,16 +59,21 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_completes_rather_than_
 ELSEWHERE = """
 import foretune.run
 def stopped(*args):
-    raise KeyboardInterrupt
+    {stopped}
 foretune.run.run = stopped
 from foretune.cli import main
 main()
 """
 
 
-def test_ctrl_c_outside_of_the_trials_is_a_line_and_not_a_traceback(tmp_path):
+@pytest.mark.parametrize("sweep", [[], ["-m"]], ids=["one", "sweep"])
+@pytest.mark.parametrize(
+    "stopped", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"], ids=["code", "text"]
+)
+def test_ctrl_c_outside_of_the_trials_is_a_line_and_not_a_traceback(tmp_path, stopped, sweep):
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE.format(stopped=stopped))
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, "task=imdb", "search=random"],
+        [sys.executable, "-m", "elsewhere", "task=imdb", "search=random", *sweep],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 130, done.stderr
