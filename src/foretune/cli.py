@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -29,6 +28,7 @@ from foretune.config.compose import (
 from foretune.config.location import conf_folder
 from foretune.config.private import mask_files
 from foretune.core import ForetuneError
+from foretune.core.interrupt import note_interrupts
 
 EXIT_USER = 2  # the user can mend it
 EXIT_INTERRUPTED = 130  # as shells say for Ctrl-C
@@ -56,7 +56,7 @@ def main() -> None:
     except ForetuneError as error:
         _complain(error)
         sys.exit(EXIT_USER)
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    note_interrupts()
     run = hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(_job)
     if any(word.startswith("hydra/launcher=") for word in sys.argv[1:]):
         _launch(run)
@@ -89,11 +89,6 @@ def _launch(run: Callable[[], None]) -> None:
         _exit_codes.append(EXIT_USER)
 
 
-def _as_ctrl_c(number: int, frame: object) -> None:
-    """What a cluster sends before it takes the machine away ends a search as Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
 def _check(argv: list[str]) -> None:
     """Find every problem of every job before the first one starts."""
     words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -114,8 +109,7 @@ def _job(composed: DictConfig) -> None:
         return
     from foretune.console import Prefixed
 
-    with contextlib.suppress(ValueError):  # not in a main thread
-        signal.signal(signal.SIGTERM, _as_ctrl_c)
+    note_interrupts()
     prefix = f"[{HydraConfig.get().job.num}] "
     with (
         contextlib.redirect_stdout(Prefixed(sys.stdout, prefix)),

@@ -81,6 +81,37 @@ def test_ctrl_c_outside_of_the_trials_is_a_line_and_not_a_traceback(tmp_path, st
     assert "the same command goes on" in done.stderr + done.stdout
 
 
+LOST = """
+import os, signal
+from foretune.search.loop import _Search
+class Thrown:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)  # Python prints the KeyboardInterrupt, and goes on
+        sum(range(100))
+def start(self, so_far, started=_Search._start):
+    started(self, so_far)
+    Thrown()
+if __name__ == "__main__":  # workers read this file, too
+    _Search._start = start
+    from foretune.cli import main
+    main()
+"""
+
+
+def test_a_ctrl_c_that_python_loses_ends_the_search_after_the_trial(foretune):
+    (foretune.folder / "lost.py").write_text(LOST)
+    words = foretune.command("task=imdb", "search=random", *foretune.small, "search.n_trials=9")
+    place = words.index("src.main")
+    done = subprocess.run(
+        [*words[:place], "lost", *words[place + 1 :]],
+        cwd=foretune.folder, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert "Exception ignored in" in done.stderr
+    assert done.returncode == 130, done.stdout
+    assert "the same command goes on" in done.stderr + done.stdout
+    assert [t.state.name for t in _trials(foretune)] == ["COMPLETE"]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

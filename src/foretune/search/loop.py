@@ -25,6 +25,7 @@ from foretune.core import (
     TrialResult,
     TrialSpec,
 )
+from foretune.core.interrupt import raise_lost_interrupt
 from foretune.history.urls import reason
 from foretune.search.allowance import has_time, left_s, may_begin
 from foretune.search.best_model import locked, tidy
@@ -148,6 +149,7 @@ class _Search:
     def _keep_busy(self) -> bool:
         """Start trials while there are workers and budget; whether any is running now."""
         while len(self.running) < self.executor.n_workers:
+            raise_lost_interrupt()
             take_over(self.study, self.space, self.running)
             so_far = progress(self.study, self.running)
             choice: Next | None = None
