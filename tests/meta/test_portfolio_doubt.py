@@ -6,8 +6,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
-from foretune import MetaSampler
+from foretune import MetaSampler, recommend
 from foretune.meta.context import Columns
+from foretune.meta.rows import distinct
+from foretune.meta.settings import MetaSettings
 
 SPACE = {"model": CategoricalDistribution(("a", "b")), "x": FloatDistribution(0.0, 1.0)}
 
@@ -54,3 +56,26 @@ def test_what_is_asked_for_first_and_what_most_hold_comes_first():
     assert Columns.fit(tables, 1, first={"probe"}).names == ("probe",)
     assert Columns.fit(tables, 2).names == ("probe", "size")
     assert Columns.fit(tables, 3).names == ("probe", "rare", "size")
+
+
+def test_a_configuration_with_inactive_parameters_is_a_candidate_once():
+    row = np.array([1.0, np.nan])
+    assert len(distinct(np.array([row, [2.0, np.nan], row, [1.0, 0.0]]))) == 3
+
+
+def test_no_two_recommendations_of_a_conditional_space_are_alike(tmp_path):
+    storage = optuna.storages.InMemoryStorage()
+    for k in range(5):  # the same points on all tasks, half of them without "y"
+        study = optuna.create_study(storage=storage, study_name=f"t{k}", direction="maximize")
+        for x in np.linspace(0.0, 1.0, 6):
+            for kind in ("a", "b"):
+                space = {"kind": CategoricalDistribution(("a", "b")), "x": SPACE["x"]}
+                params = {"kind": kind, "x": x}
+                if kind == "b":
+                    space["y"], params["y"] = SPACE["x"], 1.0 - x
+                value = -((x - 0.4) ** 2) + (kind == "a")
+                study.add_trial(create_trial(params=params, distributions=space, value=value))
+    found = recommend(
+        None, storage, n=5, settings=MetaSettings(meta_iterations=10), cache_dir=tmp_path
+    )
+    assert len({tuple(sorted(r.params.items())) for r in found}) == 5

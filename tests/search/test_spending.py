@@ -173,6 +173,12 @@ def test_the_first_trial_is_what_helps_most_for_its_seconds():
     assert len(set(greedy(predicted, 4, log_seconds=log_seconds, price=Price(1.0)))) == 4
 
 
+def test_once_nothing_helps_any_more_the_good_come_before_the_cheap():
+    predicted = np.array([[1.0, 0.9, 0.3, 0.2, 0.1]])  # the first one is all that there is to win
+    log_seconds = np.log([4.0, 4.0, 1.0, 1.0, 1.0])
+    assert greedy(predicted, 2, log_seconds=log_seconds, price=Price(1.0)) == [0, 1]
+
+
 def test_a_history_without_seconds_has_no_cost_model():
     X = np.random.default_rng(0).random((30, 2))
     assert CostModel.fit([X], [np.full(30, np.nan)]) is None

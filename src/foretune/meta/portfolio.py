@@ -13,7 +13,7 @@ from foretune.meta.context import Context
 from foretune.meta.gp import cholesky
 from foretune.meta.network import DeepKernel, Features
 from foretune.meta.price import FREE, Price
-from foretune.meta.rows import row_keys
+from foretune.meta.rows import distinct, row_keys
 from foretune.meta.tasks import Task, Tasks
 
 _MAX_CANDIDATES = 1500
@@ -91,7 +91,7 @@ def candidates(tasks: Tasks, rng: np.random.Generator) -> np.ndarray:
     best = [t.raw[np.argsort(-t.u, kind="stable")[:share]] for t in tasks.tasks]
     pool = np.concatenate([t.raw for t in tasks.tasks])
     drawn = pool[rng.permutation(len(pool))[: _MAX_CANDIDATES // 2]]
-    return np.unique(np.concatenate([*best, drawn]), axis=0)[: 2 * _MAX_CANDIDATES]
+    return distinct(np.unique(np.concatenate([*best, drawn]), axis=0))[: 2 * _MAX_CANDIDATES]
 
 
 def greedy(
@@ -105,7 +105,8 @@ def greedy(
 ) -> list[int]:
     """Greedy set cover of regret: each pick lowers the mean best-so-far regret most.
 
-    Once none lowers it by more than the threshold, those of the least own regret follow.
+    Once none lowers it by more than the threshold, those of the least own regret follow, for
+    their seconds where these have a price.
 
     Args:
         predicted: Score of each candidate on each task, (t, c).
@@ -126,13 +127,13 @@ def greedy(
     current = np.ones(len(predicted))
     picks: list[int] = []
     for _ in range(min(size, predicted.shape[1])):
-        left = share @ np.minimum(current[:, None], regret)
-        if share @ current - left.min() <= threshold:
-            left = share @ regret
+        before, left = float(share @ current), share @ np.minimum(current[:, None], regret)
+        if before - left.min() <= threshold:
+            before, left = 1.0, share @ regret
         left[picks] = np.inf
         pick = int(left.argmin())
         if log_seconds is not None and price.kappa > 0:
-            worth = np.log(np.maximum(share @ current - left, 1e-9)) - price.log_cost(log_seconds)
+            worth = np.log(np.maximum(before - left, 1e-9)) - price.log_cost(log_seconds)
             worth[picks] = -np.inf
             pick = int(np.argmax(worth))
         elif log_seconds is not None:

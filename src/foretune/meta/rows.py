@@ -12,6 +12,12 @@ def row_keys(raw: np.ndarray) -> list[bytes]:
     return [joined[i * width : (i + 1) * width] for i in range(len(raw))]
 
 
+def distinct(raw: np.ndarray) -> np.ndarray:
+    """The rows of (n, p), each once, in their order; inactive values (NaN) equal each other."""
+    first = {key: k for k, key in reversed(list(enumerate(row_keys(raw))))}
+    return raw[sorted(first.values())]
+
+
 def row_key(row: np.ndarray) -> bytes:
     """The hash of one configuration (p,)."""
     return row_keys(row[None])[0]
