@@ -15,7 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from foretune.search.fidelity import Next, Pause
-from foretune.search.meta_outlook import CurveReader
+from foretune.search.meta_limits import Limits
+from foretune.search.meta_outlook import CurveReader, Outlook
 from foretune.search.meta_threads import one_thread
 
 _LOOK = 1.0  # a loser shows itself once it was trained as long again
@@ -100,6 +101,7 @@ class FreezeThaw:
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
     ) -> None:
+        self._limits = Limits()
         self._curves = CurveReader(
             history, seed=seed, max_steps=max_steps, meta_iterations=meta_iterations,
             cache_dir=cache_dir, include_same_data=include_same_data,
@@ -122,13 +124,15 @@ class FreezeThaw:
         """Whether another one promises clearly more than the running trial ``number``."""
         with self._lock, one_thread():
             trials = study.get_trials(deepcopy=False)
-            own = self._offer(study, trials[number], trials)
-            if own is None:
+            seen = self._curves.outlook(study, trials[number], trials)
+            if seen is None or not self._limits.let_go(
+                seen, number, trials, self._curves.completed(study)
+            ):
                 return None
+            own = _offer(number, seen)
             best = self._best(study, paused, may_begin=may_begin)
         if best is None:
-            hopeless = own.chance < _WORTHWHILE
-            return Pause(own.of, f"paused at {own.text}", own.expected) if hopeless else None
+            return Pause(own.of, f"paused at {own.text}", own.expected)
         if promise(best.chance, best.share) <= _HOLD * promise(own.chance, own.share):
             return None
         whose = "a new one" if best.number is None else f"trial {best.number}"
@@ -143,10 +147,7 @@ class FreezeThaw:
         self, study: Study, trial: FrozenTrial, trials: Sequence[FrozenTrial]
     ) -> Offer | None:
         seen = self._curves.outlook(study, trial, trials)
-        if seen is None:
-            return None
-        chance = seen.prediction.chance
-        return Offer(trial.number, chance, seen.share, seen.text, seen.last, seen.numbers)
+        return None if seen is None else _offer(trial.number, seen)
 
     def _best(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
@@ -162,3 +163,8 @@ class FreezeThaw:
             )  # nothing speaks against it
             offers.append(known or unknown)
         return max(offers, key=lambda o: promise(o.chance, o.share), default=None)
+
+
+def _offer(number: int, seen: Outlook) -> Offer:
+    chance = seen.prediction.chance
+    return Offer(number, chance, seen.share, seen.text, seen.last, seen.numbers)

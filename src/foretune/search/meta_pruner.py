@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,15 +10,12 @@ from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from foretune.core import ConfigError
 from foretune.history.attrs import STOPPED
 from foretune.meta.curve_model import CurveModel
+from foretune.search.meta_limits import Limits
 from foretune.search.meta_outlook import CurveReader, Outlook
 from foretune.search.meta_threads import one_thread
 from foretune.search.pauses import STOP_KEY
-
-_HOPELESS = 0.002  # so small a chance is taken whatever was stopped before
-_CAREFUL_UNTIL = 4  # completed trials; with fewer, the two limits are as many quarters of theirs
 
 
 class MetaPruner(BasePruner):
@@ -63,15 +59,7 @@ class MetaPruner(BasePruner):
         cache_dir: str | Path | None = None,
         include_same_data: bool = False,
     ) -> None:
-        checks = (
-            (0 < stop_below < 1, f"expected stop_below between 0 and 1, got {stop_below!r}"),
-            (patience > 0, f"expected patience above 0, got {patience!r}"),
-        )
-        problems = [text for fine, text in checks if not fine]
-        if problems:
-            raise ConfigError(problems)
-        self._stop_below = stop_below
-        self._patience = patience
+        self._limits = Limits(stop_below, patience)
         self._curves = CurveReader(
             history, seed=seed, max_steps=max_steps, meta_iterations=meta_iterations,
             cache_dir=cache_dir, include_same_data=include_same_data,
@@ -93,11 +81,8 @@ class MetaPruner(BasePruner):
         outlook = self._curves.outlook(study, trial, trials)
         if outlook is None:
             return False
-        chance, care = outlook.prediction.chance, min(1.0, outlook.n_completed / _CAREFUL_UNTIL)
-        if not chance < care * self._stop_below:  # nor where it is no number
-            return False
-        owed = _chances_since(trials, self._curves.completed(study))
-        if chance >= _HOPELESS and owed + chance > care * self._patience:
+        done = self._curves.completed(study)
+        if not self._limits.let_go(outlook, trial.number, trials, done):
             return False
         _explain(study, trial, outlook)
         return True
@@ -108,11 +93,3 @@ def _explain(study: Study, trial: FrozenTrial, outlook: Outlook) -> None:
     storage, trial_id = study._storage, trial._trial_id
     storage.set_trial_system_attr(trial_id, STOP_KEY, cast(Any, outlook.numbers))
     storage.set_trial_user_attr(trial_id, STOPPED, f"stopped at {outlook.text}")
-
-
-def _chances_since(trials: Sequence[FrozenTrial], done: tuple[int, ...]) -> float:
-    """Sum of the chances that trials were stopped with since one was last completed."""
-    after = max(done, default=-1)
-    reasons = (t.system_attrs.get(STOP_KEY) for t in trials if t.number > after)
-    chances = (why.get("chance") for why in reasons if isinstance(why, Mapping))
-    return sum(float(chance) for chance in chances if isinstance(chance, int | float))
