@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +50,21 @@ def code_version(makers: tuple[str, ...] = META_MAKERS) -> str:
     return digest.hexdigest()
 
 
+def model_key(
+    settings: tuple[object, ...],
+    makers: tuple[str, ...],
+    arrays: Iterable[np.ndarray],
+    content: str = "",
+) -> str:
+    """Hash of what a training sees: numbers, the code of these makers, arrays, or their content."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{settings} {code_version(makers)} {content}".encode())
+    for array in arrays:
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def load(path: Path, network: nn.Module) -> bool:
     """Fill an untrained ``network`` from a file; False if it is absent or not what it should be.
 
@@ -58,10 +75,13 @@ def load(path: Path, network: nn.Module) -> bool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             state = {k: torch.from_numpy(arrays[k]) for k in network.state_dict()}
-        if not all(bool(torch.isfinite(v).all()) for v in state.values()):
-            raise ValueError("not finite")
+        learnt = {name for name, _ in network.named_parameters()}
+        for name, v in state.items():  # what was not learnt may be infinite: a constant's scale
+            if not bool((torch.isfinite(v) if name in learnt else ~torch.isnan(v)).all()):
+                raise ValueError(f"{name} is not finite")
         network.load_state_dict(state)
-        os.utime(path)
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            os.utime(path)
     except _DAMAGED as why:
         _log.info("Cached meta-model %s cannot be used (%s): it is trained anew.", path.name, why)
         return False
@@ -70,7 +90,7 @@ def load(path: Path, network: nn.Module) -> bool:
 
 def save(path: Path, network: nn.Module) -> None:
     """Write atomically; a folder that cannot be written is no error."""
-    arrays = {k: v.numpy() for k, v in network.state_dict().items()}
+    arrays = {k: _narrow(v.numpy()) for k, v in network.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
@@ -79,6 +99,12 @@ def save(path: Path, network: nn.Module) -> None:
         _forget_old(path.parent, path.name.partition("-")[0])
     except OSError as why:
         _log.info("The meta-model is not cached: %s.", why)
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """In four bytes a number, where nothing is lost by it: networks are trained in these."""
+    narrow = array.astype(np.float32)
+    return narrow if np.array_equal(narrow, array) else array
 
 
 def _forget_old(folder: Path, kind: str) -> None:

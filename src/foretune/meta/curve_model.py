@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from foretune.meta.curve_network import (
 )
 from foretune.meta.curve_transfer import measure
 from foretune.meta.curves import N_FEATURES, SLOPE_UNIT, Curve, CurveSet, compare, completed
+from foretune.meta.kept import Kept
 from foretune.meta.own_curves import Prediction
 from foretune.meta.tasks import common_codec, raw_rows
 from foretune.meta.transfer import Transfer
@@ -89,14 +90,13 @@ class CurveModel:
             PastCurves(curves, codec.encode(raw_rows(study, codec)[rows]))
             for study, curves, rows in usable
         ]
-        path = (
-            None if cache_dir is None else cache_dir / f"curves-{_key(past, iterations, seed)}.npz"
-        )
-        if path is not None:
-            width = N_FEATURES + 2 * codec.width
-            network = untrained(width, _MEMBERS, seed).eval().requires_grad_(False)
-            if files.load(path, network):
-                return cls(codec, network, len(past), from_cache=True)
+        kept = Kept.of(
+            "curves", records, settings=(iterations, seed, _MEMBERS), makers=files.CURVE_MAKERS,
+            arrays=_arrays(past), cache_dir=cache_dir,
+        )  # fmt: skip
+        network = untrained(N_FEATURES + 2 * codec.width, _MEMBERS, seed)
+        if kept.load(network.eval().requires_grad_(False)):
+            return cls(codec, network, len(past), from_cache=True)
         episodes = draw_episodes(past, np.random.default_rng(seed))
         if episodes is None:
             return None
@@ -106,8 +106,7 @@ class CurveModel:
         told = measure(network, past, seed)
         if told.n_tasks:
             network.evidence = torch.tensor(astuple(told), dtype=torch.float64)
-        if path is not None:
-            files.save(path, network)
+        kept.save(network)
         return cls(codec, network, len(past))
 
     @property
@@ -181,14 +180,8 @@ class CurveModel:
         return max(1.0, (_MEAN_ERROR * _BELIEF + sum(errors)) / expected)
 
 
-def _key(past: list[PastCurves], iterations: int, seed: int) -> str:
-    """Hash of what training sees, and of the code."""
-    digest = hashlib.blake2b(digest_size=16)
-    code = files.code_version(files.CURVE_MAKERS)
-    digest.update(f"{iterations} {seed} {_MEMBERS} {code} {torch.__version__}".encode())
+def _arrays(past: list[PastCurves]) -> Iterator[np.ndarray]:
+    """What training sees."""
     for study in past:
         c = study.curves
-        for array in (c.grid, c.V, c.reported, c.first, c.final, study.X):
-            digest.update(f"{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        yield from (c.grid, c.V, c.reported, c.first, c.final, study.X)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from foretune.history import HistoryRecords
 from foretune.meta import cache
@@ -19,6 +17,7 @@ from foretune.meta.conditions import Rule, infer_rules
 from foretune.meta.context import Context
 from foretune.meta.cost import CostModel
 from foretune.meta.experts import Inputs
+from foretune.meta.kept import Kept
 from foretune.meta.network import DeepKernel
 from foretune.meta.placing import SpreadPrior
 from foretune.meta.portfolio import Regressors, candidates, greedy
@@ -75,21 +74,32 @@ class MetaModel:
         Returns:
             None if no study of the history can be learnt from.
         """
-        described = settings.ablation.descriptors
-        tasks = build_tasks(records, use_descriptors=described)
+        prior = cls.prior(records, settings)
+        if prior is None:
+            return None
+        batches = Batches.of(prior.tasks, prior.context)
+        kept = Kept.of(
+            "meta", records, settings=(*settings.of_training, _MEMBERS), makers=cache.META_MAKERS,
+            arrays=batches.arrays, cache_dir=cache_dir,
+        )  # fmt: skip
+        if kept.load(prior.network):
+            return replace(prior, from_cache=True)
+        network = train(batches, settings, members=_MEMBERS)
+        kept.save(network)
+        return replace(prior, network=network)
+
+    @classmethod
+    def prior(cls, records: HistoryRecords, settings: MetaSettings) -> MetaModel | None:
+        """What a history says before it is learnt from: its tasks' trials, and what lies near them.
+
+        The networks are as they are drawn, and know nothing of a new task.
+        """
+        tasks = build_tasks(records, use_descriptors=settings.ablation.descriptors)
         if not tasks.tasks:
             return None
         context = Context.fit([t.descriptors for t in tasks.tasks], [t.models for t in tasks.tasks])
-        batches = Batches.of(tasks, context)
-        path = None if cache_dir is None else cache_dir / f"meta-{_key(batches, settings)}.npz"
-        if path is not None:
-            network = untrained(batches, _MEMBERS).double().eval().requires_grad_(False)
-            if cache.load(path, network):
-                return cls(tasks, context, network, settings, from_cache=True)
-        network = train(batches, settings, members=_MEMBERS)
-        if path is not None:
-            cache.save(path, network)
-        return cls(tasks, context, network, settings)
+        network = untrained(Batches.of(tasks, context), _MEMBERS)
+        return cls(tasks, context, network.double().eval().requires_grad_(False), settings)
 
     @cached_property
     def transfer(self) -> Transfer:
@@ -282,17 +292,3 @@ class MetaModel:
         """(n, d) what seconds are predicted from: the configuration, and its model's numbers."""
         n_task = len(self.context.task.names)  # a task's own are in its level
         return np.hstack([work_rows(self.codec, inputs.history), inputs.context[:, n_task:]])
-
-
-def _key(batches: Batches, settings: MetaSettings) -> str:
-    """Hash of what training sees: the encoded history, the settings and the code."""
-    digest = hashlib.blake2b(digest_size=16)
-    used = (settings.meta_lr, settings.meta_iterations, settings.support_size)
-    versions = (cache.code_version(), torch.__version__, settings.ablation.training, _MEMBERS)
-    digest.update(f"{used} {versions}".encode())
-    for tensor in (batches.X, batches.context, batches.u, batches.groups):
-        digest.update(f"{tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
-    digest.update(batches.sizes.tobytes())
-    digest.update(batches.weights.tobytes())
-    return digest.hexdigest()

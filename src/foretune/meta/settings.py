@@ -51,6 +51,12 @@ class MetaSettings:
     selection_threshold: float = 0.01
     ablation: Ablation = field(default_factory=Ablation)
 
+    @property
+    def of_training(self) -> tuple[object, ...]:
+        """What of these numbers steers the training."""
+        numbers = (self.meta_lr, self.meta_iterations, self.support_size)
+        return (*numbers, self.ablation.training, self.ablation.descriptors)
+
     def __post_init__(self) -> None:
         checks = (
             ("meta_lr", 0 < self.meta_lr < 1, "between 0 and 1"),

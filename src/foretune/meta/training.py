@@ -47,6 +47,12 @@ class Batches:
     model_columns: tuple[int, int]
     weights: np.ndarray
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that training sees."""
+        tensors = (self.X, self.context, self.u, self.groups)
+        return (*(t.numpy() for t in tensors), self.sizes, self.weights)
+
     @classmethod
     def of(cls, tasks: Tasks, context: Context) -> Batches:
         """Encode and pad."""

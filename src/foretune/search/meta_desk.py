@@ -26,7 +26,6 @@ from foretune.search.meta_space import BelievedSpace
 _MAX_OBSERVED = 400
 _MAX_TIMED = 120
 _NEAREST = 3
-_JUDGED_BY = 3  # past tasks that tried a default know it better than its card does (taste)
 _DRAWS = 200  # of a configuration that was not tried, before one is repeated
 
 
@@ -40,8 +39,8 @@ class Ask:
         fixed: Values that are already decided.
         asked: Distributions that the trial has asked for so far.
         defaults: Known-good configurations, tried first.
-        judged: Whether the history decides about defaults that enough past tasks have tried.
-        kept: Parameters that the very first trial has from the first default all the same.
+        judged_by: So many past tasks that tried a default decide about it; None: it comes first.
+        kept: Parameters that the trial has from the first default, if it is of the portfolio.
         task: The task's descriptors; models: descriptors by model.
         metric: What the scores are, where the study says so.
         bounds: What scores can be, (2,), in the study's own direction.
@@ -57,7 +56,7 @@ class Ask:
     fixed: Mapping[str, object]
     asked: Mapping[str, BaseDistribution]
     defaults: Sequence[Mapping[str, object]]
-    judged: bool
+    judged_by: int | None
     kept: Sequence[str]
     task: Mapping[str, float]
     models: Mapping[str, Mapping[str, float]]
@@ -149,15 +148,17 @@ class Desk:
         if self.model is None:
             return None
         shown = {**self.ask.view.distributions, **self.ask.asked}
-        for name in self.ask.kept if self.ask.defaults and not self.n_tried else ():
+        for name in self.ask.kept if self.ask.defaults else ():
             if name in self.ask.defaults[0]:
                 shown[name] = CategoricalDistribution((self.ask.defaults[0][name],))  # type: ignore[arg-type]
         return Related.of(self.model, shown)
 
     def judged(self, default: Mapping[str, object]) -> bool:
         """Whether the history has tried a default often enough to say what to try first."""
-        related = self.related if self.ask.judged else None
-        return related is not None and related.n_tried(default) >= _JUDGED_BY
+        enough, related = self.ask.judged_by, self.related
+        if enough is None or related is None:
+            return False
+        return related.n_tried(default) >= enough
 
     def next_of_portfolio(self) -> np.ndarray | None:
         """The first configuration of the portfolio that was not tried, (1, p)."""

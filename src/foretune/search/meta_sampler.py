@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,9 +21,9 @@ from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.decided import decided
-from foretune.search.meta_ahead import meanwhile
+from foretune.search.meta_ahead import MAX_OPENING, Opening, judged_by
 from foretune.search.meta_desk import Ask, Plan
-from foretune.search.meta_history import learned
+from foretune.search.meta_history import learned, recorded
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
 from foretune.search.meta_plan import Planner
 from foretune.search.meta_spend import Spending
@@ -57,8 +56,8 @@ class MetaSampler(BaseSampler):
             of it, instead of trying it first.
         keep_of_default: Parameters that the very first trial then has from the default all the
             same: what was decided by other means, as a model that a probe chose.
-        learn_meanwhile: Begin with the first default whatever the history says of it, and learn
-            from the history in a thread while that trial runs; the next one waits for it.
+        learn_meanwhile: Learn in a thread, and suggest until it is done what served past tasks
+            best, with the kept parameters of the default. The seventh trial waits for it.
         meta_lr: Learning rate of meta-training.
         meta_iterations: Its steps.
         support_size: Half the number of trials of a task that one step of it sees.
@@ -104,7 +103,6 @@ class MetaSampler(BaseSampler):
         objectives: Sequence[str] = ("score",),
         ablation: Ablation | None = None,
     ) -> None:
-        self._history = history
         self._seed = seed if seed is not None else _fresh_seed()
         self._defaults = default_params
         self._judges, self._keeps = judge_defaults, tuple(keep_of_default)
@@ -113,6 +111,7 @@ class MetaSampler(BaseSampler):
             meta_lr=meta_lr, meta_iterations=meta_iterations, support_size=support_size,
             selection_threshold=selection_threshold, ablation=ablation or Ablation(),
         )  # fmt: skip
+        self._history = history if self._settings.ablation.history else None
         self._spending = Spending(cost_aware, budget_s, n_trials, tuple(objectives))
         if candidates is not None and not len(candidates):
             raise ConfigError("candidates: expected at least one configuration, or None for all")
@@ -120,7 +119,7 @@ class MetaSampler(BaseSampler):
         self._cache_dir = cache_folder(cache_dir)
         self._include_same_data = include_same_data
         self._planners: dict[str, Planner] = {}
-        self._learning: dict[str, Future[MetaModel | None]] = {}
+        self._openings: dict[str, Opening] = {}
         self._plans: dict[tuple[str, int], Plan] = {}
         self._untimed: set[str] = set()
         self._lock = threading.RLock()
@@ -187,12 +186,13 @@ class MetaSampler(BaseSampler):
         for attempt in range(_RACES):
             view = StudyView.of(study.get_trials(deepcopy=False), study.direction, trial.number)
             self._say_untimed(study, view)
-            opens = self._meanwhile and bool(known_good) and not (view.trials or fixed)
-            planner = self._opening(study) if opens else self._planner(study)
+            opening = None if fixed else self._opening(study, len(view.trials))
+            planner = self._planner(study) if opening is None else opening.planner
             plan = planner.plan(
                 Ask(
                     view=view, number=trial.number, fixed=fixed, asked=shown,
-                    defaults=known_good, judged=self._judges, kept=self._keeps,
+                    defaults=known_good, judged_by=judged_by(opening) if self._judges else None,
+                    kept=self._keeps if opening or not view.trials else (),
                     task=numbers(attrs.get("task_descriptors")),
                     models={
                         str(k): numbers(v)
@@ -200,7 +200,8 @@ class MetaSampler(BaseSampler):
                     },
                     metric=str(attrs.get(METRIC) or ""),
                     bounds=bounds(attrs.get(METRIC_RANGE)),
-                    price=self._spending.price(view), front=self._spending.front,
+                    price=self._spending.price(view, opening=opening is not None),
+                    front=self._spending.front,
                     seed=derive_seed(
                         self._seed, place(study, trial.number), len(trial.params), attempt
                     ),
@@ -208,6 +209,8 @@ class MetaSampler(BaseSampler):
                     candidates=self._candidates,
                 )
             )  # fmt: skip
+            if opening is not None:
+                opening.begin(self._lesson(study))
             self._announce(study, trial, plan)
             if not self._raced(study, trial, plan):
                 break
@@ -244,35 +247,45 @@ class MetaSampler(BaseSampler):
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
         if name not in self._planners:
-            attrs, begun = dict(study.user_attrs), self._learning.pop(name, None)
-            now = self._learn(name, attrs) if begun is None else begun.result()
+            learn, opening = self._lesson(study), self._openings.pop(name, None)
             self._planners[name] = Planner(
-                now, self._settings, self._seed, turn=lambda: self._learn(name, attrs, turned=True)
-            )
+                learn() if opening is None else opening.result(learn),
+                self._settings, self._seed, turn=self._lesson(study, turned=True),
+            )  # fmt: skip
         return self._planners[name]
 
-    def _opening(self, study: Study) -> Planner:
-        """For a study's first trial: without the history, which is begun to be learned from."""
-        name, attrs = study.study_name, dict(study.user_attrs)
+    def _opening(self, study: Study, n_trials: int) -> Opening | None:
+        """How a study of so many trials goes on while its history is learned from; None: by it."""
+        name = study.study_name
+        may = self._meanwhile and self._history is not None and n_trials < MAX_OPENING
+        if not may or name in self._planners:
+            return None
+        if name not in self._openings:
+            records = recorded(self._history, fingerprint=self._same(study), name=name)
+            self._openings[name] = Opening(records, self._settings, self._seed)
+        opening = self._openings[name]
+        return None if opening.is_over else opening
+
+    def _lesson(self, study: Study, *, turned: bool = False) -> Callable[[], MetaModel | None]:
+        """What learns from the history, in any thread."""
+        name, same = study.study_name, self._same(study)
+        history = self._openings[name].records if name in self._openings else self._history
 
         def learn() -> MetaModel | None:
+            if history is None:
+                return None
             with one_thread():
-                return self._learn(name, attrs)
+                return learned(
+                    history, self._settings, self._cache_dir, fingerprint=same, name=name,
+                    turned=turned,
+                )  # fmt: skip
 
-        if name not in self._planners and name not in self._learning:
-            self._learning[name] = meanwhile(learn)
-        return Planner(None, self._settings, self._seed)
+        return learn
 
-    def _learn(
-        self, name: str, attrs: Mapping[str, Any], *, turned: bool = False
-    ) -> MetaModel | None:
-        if self._history is None or not self._settings.ablation.history:
-            return None
-        same = None if self._include_same_data else attrs.get("fingerprint")
-        return learned(
-            self._history, self._settings, self._cache_dir,
-            fingerprint=None if same is None else str(same), name=name, turned=turned,
-        )  # fmt: skip
+    def _same(self, study: Study) -> str | None:
+        """The fingerprint of data whose studies are left out."""
+        same = None if self._include_same_data else study.user_attrs.get("fingerprint")
+        return None if same is None else str(same)
 
 
 def _fresh_seed() -> int:

@@ -14,6 +14,7 @@ from foretune.search.meta_observe import StudyView
 OBJECTIVES = ("score", "seconds")
 _STEPS = 8  # of a front, at most: each costs an expected improvement a candidate
 _GRAINS = 200  # of a budget of seconds, by taste: less than one of them is all the same
+_OPENING_GRAINS = 50  # while nothing was learned: what begins a trial takes as long, by taste
 _BEYOND = 1e-3  # what a candidate slower than everything so far has of a front's width, by taste
 
 
@@ -60,7 +61,7 @@ class Spending:
         """Whether the front of score against seconds is searched."""
         return self.objectives == OBJECTIVES
 
-    def price(self, view: StudyView) -> Price:
+    def price(self, view: StudyView, *, opening: bool = False) -> Price:
         """What seconds take from an expected improvement.
 
         Its power is the share of the budget that is left (the smaller one of two): at first the
@@ -74,7 +75,7 @@ class Spending:
         left, grain_s = [1.0], 0.0
         if self.budget_s is not None:
             left.append(1.0 - view.spent_s / self.budget_s)
-            grain_s = self.budget_s / _GRAINS
+            grain_s = self.budget_s / (_OPENING_GRAINS if opening else _GRAINS)
         if self.n_trials is not None:
             left.append(1.0 - float((~view.running).sum()) / self.n_trials)
         return Price(max(0.0, min(left)), grain_s)
