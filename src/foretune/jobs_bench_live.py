@@ -77,8 +77,8 @@ def benchmark_live_job(
         f"{live.seeds} searches of each method on each task, {budget_s:g} s each, one at a time; "
         f"best configurations trained again with {live.repeats} fresh seeds",
         "a trial that is under way at the end is stopped after its epoch, and counts",
-        "meta learns from the recorded tasks of all other families; its first search on a task "
-        "pays for meta-training, later ones find it kept, as a user's would",
+        "meta learns from the recorded tasks of other families: of the shipped table that comes "
+        "trained, as a user's first search finds it; of another one a first search pays for it",
         "every method has the recorded models to choose from; no model is probed before",
     ]
     found = live_findings(searches, budget_s=budget_s, about=ABOUT, notes=notes)
