@@ -55,6 +55,28 @@ def test_a_cost_aware_search_spends_less_and_finds_as_much():
     assert [t.params for t in again.trials] == [t.params for t in aware[0].trials]
 
 
+def test_what_tests_a_history_is_fast_where_seconds_count(tmp_path):
+    """The trial that is spread over the space after a dozen that the history picked."""
+    storage = f"sqlite:///{tmp_path / 'past.db'}"
+    for k in range(4):
+        past = optuna.create_study(storage=storage, study_name=f"past-{k}", direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=k))  # fmt: skip
+        past.optimize(planted, n_trials=20)
+    told = {}
+    for aware in (False, True):
+        took = []
+        for seed in range(3):
+            sampler = MetaSampler(
+                storage, seed=seed, cost_aware=aware, meta_iterations=60, cache_dir=tmp_path
+            )
+            for trial in search(sampler, 14).trials:
+                if trial.system_attrs["foretune:why"]["expert"] == "start":
+                    took.append(trial.user_attrs["seconds"])
+        assert took
+        told[aware] = np.mean(took)
+    assert told[True] < 0.5 * told[False]
+
+
 def test_kappa_is_the_share_of_the_budget_that_is_left():
     study = optuna.create_study(direction="maximize")
     for took in (10.0, 30.0):

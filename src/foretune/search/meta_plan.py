@@ -21,6 +21,7 @@ from foretune.search.meta_spend import Front
 from foretune.search.meta_values import fitting, same
 
 _MIN_START, _MAX_START = 4, 6  # quasi-random trials of a cold start: one a parameter within these
+_STARTS = 4  # quasi-random configurations of which the fastest is taken (taste)
 _ATTEMPTS = 2
 _ROWS_AT_ONCE = 256  # whose kernel matrices fit the processor's cache
 _TESTED_AFTER = 12  # trials of a history's choice, by taste
@@ -85,9 +86,18 @@ class Planner:
         return self._by_experts(desk, just_turned)
 
     def _start(self, desk: Desk) -> np.ndarray:
-        """The middle of the space, then quasi-random configurations, (1, p)."""
+        """The middle of the space, then quasi-random configurations, (1, p).
+
+        Where seconds count and a history predicts them, the fastest of a few of these.
+        """
         space, n = desk.space, desk.n_tried
-        return desk.new_or_random(space.centre() if n == 0 else space.sobol(n, self._seed))
+        if n == 0:
+            return desk.new_or_random(space.centre())
+        if desk.model is None or not desk.ask.price.kappa > 0 or not desk.knows_seconds:
+            return desk.new_or_random(space.sobol(n, self._seed))
+        few = [space.sobol(_STARTS * n + k, self._seed) for k in range(_STARTS)]
+        rows = desk.legal(np.concatenate(few))
+        return desk.new_or_random(rows[[int(desk.log_seconds(rows).argmin())]])
 
     def _next_default(self, ask: Ask, desk: Desk) -> tuple[np.ndarray, Mapping[str, object]] | None:
         """The first default that was not tried: its row (1, p) and its own values."""
