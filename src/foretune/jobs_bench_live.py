@@ -19,7 +19,7 @@ from foretune.config.schema.root import RootConfig
 from foretune.config.schema.search import BayesConfig
 from foretune.config.schema.space import SpaceConfig
 from foretune.core import ConfigError, TrialSpec, derive_seed, parse_duration, unknown_name
-from foretune.history import export_history
+from foretune.history import export_history, wording
 from foretune.jobs import Report
 from foretune.jobs_bench import check_packages, origin_of, report_folder, table_file
 from foretune.record import ready_task
@@ -75,7 +75,7 @@ def benchmark_live_job(
     searches = run_live(config, table, source, folder=folder / "live", step=step)
     notes = [
         f"{live.seeds} searches of each method on each task, {budget_s:g} s each, one at a time; "
-        f"best configurations trained again with {live.repeats} fresh seeds",
+        f"best configurations trained again with {wording.counted(live.repeats, 'fresh seed')}",
         "a trial that is under way at the end is stopped after its epoch, and counts",
         "meta learns from the recorded tasks of other families: of the shipped table that comes "
         "trained, as a user's first search finds it; of another one a first search pays for it",
