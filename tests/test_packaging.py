@@ -38,6 +38,7 @@ def test_the_wheel_ships_one_package_with_its_conf(wheel):
     assert "foretune/conf/config.yaml" in names
     assert "foretune/conf/task/glue/sst2.yaml" in names
     assert "foretune/history/shipped/seed.parquet" in names
+    assert any(name.startswith("foretune/history/shipped/models/meta-") for name in names)
     assert "foretune/report/page.html.j2" in names
     assert not [n for n in names if "outputs" in n or "mlruns" in n]
 
