@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,8 +27,6 @@ from foretune.meta.tasks import Tasks, build_tasks
 from foretune.meta.training import Batches, train, untrained
 from foretune.meta.transfer import Transfer, measure
 from foretune.meta.work import Work, work_rows
-
-_log = logging.getLogger(__name__)
 
 Descriptors = Mapping[str, float]
 
@@ -74,10 +71,10 @@ class MetaModel:
         Returns:
             None if no study of the history can be learnt from.
         """
-        prior = cls.prior(records, settings)
-        if prior is None:
+        begun = cls._begun(records, settings)
+        if begun is None:
             return None
-        batches = Batches.of(prior.tasks, prior.context)
+        prior, batches = begun
         kept = Kept.of(
             "meta", records, settings=(*settings.of_training, _MEMBERS), makers=cache.META_MAKERS,
             arrays=batches.arrays, cache_dir=cache_dir,
@@ -94,12 +91,21 @@ class MetaModel:
 
         The networks are as they are drawn, and know nothing of a new task.
         """
+        begun = cls._begun(records, settings)
+        return None if begun is None else begun[0]
+
+    @classmethod
+    def _begun(
+        cls, records: HistoryRecords, settings: MetaSettings
+    ) -> tuple[MetaModel, Batches] | None:
+        """The model before training, and what it is trained on."""
         tasks = build_tasks(records, use_descriptors=settings.ablation.descriptors)
         if not tasks.tasks:
             return None
         context = Context.fit([t.descriptors for t in tasks.tasks], [t.models for t in tasks.tasks])
-        network = untrained(Batches.of(tasks, context), _MEMBERS)
-        return cls(tasks, context, network.double().eval().requires_grad_(False), settings)
+        batches = Batches.of(tasks, context)
+        network = untrained(batches, _MEMBERS).double().eval().requires_grad_(False)
+        return cls(tasks, context, network, settings), batches
 
     @cached_property
     def transfer(self) -> Transfer:

@@ -46,6 +46,11 @@ class Offer:
     of: int | None = None
     expected: Mapping[str, object] = field(default_factory=dict)
 
+    @classmethod
+    def from_outlook(cls, number: int, seen: Outlook) -> Offer:
+        """What an unfinished trial promises, by what is predicted of it."""
+        return cls(number, seen.prediction.chance, seen.share, seen.text, seen.last, seen.numbers)
+
 
 def promise(chance: float, share: float) -> float:
     """Chance to win by the budget that it is expected to cost, in shares of a trial.
@@ -129,7 +134,7 @@ class FreezeThaw:
                 seen, number, trials, self._curves.completed(study)
             ):
                 return None
-            own = _offer(number, seen)
+            own = Offer.from_outlook(number, seen)
             best = self._best(study, paused, may_begin=may_begin)
         if best is None:
             return Pause(own.of, f"paused at {own.text}", own.expected)
@@ -147,7 +152,7 @@ class FreezeThaw:
         self, study: Study, trial: FrozenTrial, trials: Sequence[FrozenTrial]
     ) -> Offer | None:
         seen = self._curves.outlook(study, trial, trials)
-        return None if seen is None else _offer(trial.number, seen)
+        return None if seen is None else Offer.from_outlook(trial.number, seen)
 
     def _best(
         self, study: Study, paused: Sequence[FrozenTrial], *, may_begin: bool
@@ -163,8 +168,3 @@ class FreezeThaw:
             )  # nothing speaks against it
             offers.append(known or unknown)
         return max(offers, key=lambda o: promise(o.chance, o.share), default=None)
-
-
-def _offer(number: int, seen: Outlook) -> Offer:
-    chance = seen.prediction.chance
-    return Offer(number, chance, seen.share, seen.text, seen.last, seen.numbers)

@@ -14,6 +14,7 @@ from foretune.meta.settings import MetaSettings
 from foretune.search.meta_plan import Planner
 
 T = TypeVar("T")
+Lesson = Callable[[], MetaModel | None]  # learns from a history
 _JUDGED_BY = 3  # past tasks that tried a default know it better than its card does (taste)
 MAX_OPENING = 6  # trials, by taste: what follows is better chosen than begun
 
@@ -25,29 +26,35 @@ class Opening:
         records: What is to be learned from, without the study itself.
         settings: The meta-model's numbers.
         seed: The sampler's.
+        learn: Learns from the records.
     """
 
-    def __init__(self, records: HistoryRecords, settings: MetaSettings, seed: int) -> None:
-        self.records = records
+    def __init__(
+        self,
+        records: HistoryRecords,
+        settings: MetaSettings,
+        seed: int,
+        learn: Lesson,
+    ) -> None:
         portfolio = replace(settings, ablation=replace(settings.ablation, model=False))
         self.planner = Planner(MetaModel.prior(records, settings), portfolio, seed)
+        self._learn = learn
         self._learned: Future[MetaModel | None] | None = None
 
-    def begin(self, learn: Callable[[], MetaModel | None]) -> None:
+    def begin(self) -> Future[MetaModel | None]:
         """Start to learn, unless it was: once a trial is planned, for the two share Python."""
         if self._learned is None:
-            self._learned = meanwhile(learn)
+            self._learned = meanwhile(self._learn)
+        return self._learned
 
     @property
     def is_over(self) -> bool:
         """Whether there is more to plan by."""
         return self._learned is not None and self._learned.done()
 
-    def result(self, learn: Callable[[], MetaModel | None]) -> MetaModel | None:
+    def result(self) -> MetaModel | None:
         """What was learned; waits for it, and raises what learning raised."""
-        self.begin(learn)
-        assert self._learned is not None
-        return self._learned.result()
+        return self.begin().result()
 
 
 def judged_by(opening: Opening | None) -> int:

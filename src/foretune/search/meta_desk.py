@@ -155,10 +155,10 @@ class Desk:
 
     def judged(self, default: Mapping[str, object]) -> bool:
         """Whether the history has tried a default often enough to say what to try first."""
-        enough, related = self.ask.judged_by, self.related
-        if enough is None or related is None:
+        enough = self.ask.judged_by
+        if enough is None or self.related is None:
             return False
-        return related.n_tried(default) >= enough
+        return self.related.n_tried(default) >= enough
 
     def next_of_portfolio(self) -> np.ndarray | None:
         """The first configuration of the portfolio that was not tried, (1, p)."""

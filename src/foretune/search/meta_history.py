@@ -14,7 +14,7 @@ from foretune.meta.settings import MetaSettings
 _log = logging.getLogger(__name__)
 
 
-def recorded(history: Any, *, fingerprint: str | None, name: str | None) -> HistoryRecords:
+def recorded(history: Any, *, fingerprint: object, name: str | None) -> HistoryRecords:
     """A history without the study itself and without studies of the same data.
 
     Args:
@@ -22,14 +22,14 @@ def recorded(history: Any, *, fingerprint: str | None, name: str | None) -> Hist
         fingerprint: Of the new study's data; None: leave out none for their data.
         name: Of the new study, if it has one.
     """
+    same = None if fingerprint is None else str(fingerprint)
     if not isinstance(history, HistoryRecords):
         names = () if name is None else (name,)
-        return read_history(history, exclude_fingerprint=fingerprint, exclude_studies=names)
+        return read_history(history, exclude_fingerprint=same, exclude_studies=names)
     kept = tuple(
         s
         for s in history.studies
-        if s.name != name
-        and (fingerprint is None or s.user_attrs.get("fingerprint") != fingerprint)
+        if s.name != name and (same is None or s.user_attrs.get("fingerprint") != same)
     )
     return replace(history, studies=kept)
 
@@ -46,7 +46,7 @@ def learned(
     settings: MetaSettings,
     cache_dir: Path | None,
     *,
-    fingerprint: str | None,
+    fingerprint: object,
     name: str,
     turned: bool,
 ) -> MetaModel | None:

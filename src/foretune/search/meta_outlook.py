@@ -264,9 +264,7 @@ class CurveReader:
         if self._history is None:
             return None
         same = None if self._include_same_data else study.user_attrs.get("fingerprint")
-        records = recorded(
-            self._history, fingerprint=None if same is None else str(same), name=study.study_name
-        )
+        records = recorded(self._history, fingerprint=same, name=study.study_name)
         model = CurveModel.fit(
             records, iterations=self._iterations, seed=self._seed, cache_dir=self._cache_dir
         )

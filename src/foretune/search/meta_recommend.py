@@ -69,10 +69,7 @@ def recommend(
     """
     attrs = mapping(task)
     settings = settings or MetaSettings()
-    fingerprint = attrs.get("fingerprint")
-    records = recorded(
-        history, fingerprint=None if fingerprint is None else str(fingerprint), name=None
-    )
+    records = recorded(history, fingerprint=attrs.get("fingerprint"), name=None)
     with one_thread():
         folder = cache_folder(cache_dir)
         model = MetaModel.fit(records, settings, folder)

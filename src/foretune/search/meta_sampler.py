@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from foretune.meta.cache import cache_folder
 from foretune.meta.model import MetaModel
 from foretune.meta.settings import Ablation, MetaSettings
 from foretune.search.decided import decided
-from foretune.search.meta_ahead import MAX_OPENING, Opening, judged_by
+from foretune.search.meta_ahead import MAX_OPENING, Lesson, Opening, judged_by
 from foretune.search.meta_desk import Ask, Plan
 from foretune.search.meta_history import learned, recorded
 from foretune.search.meta_observe import PLAN_KEY, WHY_KEY, StudyView, configuration
@@ -210,7 +210,7 @@ class MetaSampler(BaseSampler):
                 )
             )  # fmt: skip
             if opening is not None:
-                opening.begin(self._lesson(study))
+                opening.begin()
             self._announce(study, trial, plan)
             if not self._raced(study, trial, plan):
                 break
@@ -247,11 +247,11 @@ class MetaSampler(BaseSampler):
     def _planner(self, study: Study) -> Planner:
         name = study.study_name
         if name not in self._planners:
-            learn, opening = self._lesson(study), self._openings.pop(name, None)
-            self._planners[name] = Planner(
-                learn() if opening is None else opening.result(learn),
-                self._settings, self._seed, turn=self._lesson(study, turned=True),
-            )  # fmt: skip
+            opening = self._openings.pop(name, None)
+            learn = self._lesson(study, self._history)
+            now = learn() if opening is None else opening.result()
+            turn = self._lesson(study, self._history, turned=True)
+            self._planners[name] = Planner(now, self._settings, self._seed, turn=turn)
         return self._planners[name]
 
     def _opening(self, study: Study, n_trials: int) -> Opening | None:
@@ -262,14 +262,14 @@ class MetaSampler(BaseSampler):
             return None
         if name not in self._openings:
             records = recorded(self._history, fingerprint=self._same(study), name=name)
-            self._openings[name] = Opening(records, self._settings, self._seed)
+            lesson = self._lesson(study, records)
+            self._openings[name] = Opening(records, self._settings, self._seed, lesson)
         opening = self._openings[name]
         return None if opening.is_over else opening
 
-    def _lesson(self, study: Study, *, turned: bool = False) -> Callable[[], MetaModel | None]:
-        """What learns from the history, in any thread."""
+    def _lesson(self, study: Study, history: Any, *, turned: bool = False) -> Lesson:
+        """What learns from a history, in any thread."""
         name, same = study.study_name, self._same(study)
-        history = self._openings[name].records if name in self._openings else self._history
 
         def learn() -> MetaModel | None:
             if history is None:
@@ -282,10 +282,9 @@ class MetaSampler(BaseSampler):
 
         return learn
 
-    def _same(self, study: Study) -> str | None:
+    def _same(self, study: Study) -> object:
         """The fingerprint of data whose studies are left out."""
-        same = None if self._include_same_data else study.user_attrs.get("fingerprint")
-        return None if same is None else str(same)
+        return None if self._include_same_data else study.user_attrs.get("fingerprint")
 
 
 def _fresh_seed() -> int:
